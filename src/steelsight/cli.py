@@ -1,0 +1,225 @@
+"""The command `steelsight`: one short function a command. Imports are inside, so that --help is instant."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from steelsight.records import Scores
+
+app = typer.Typer(
+    help="Recognises steel surface defects in photographs.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+data_app = typer.Typer(help="Look after folders of photographs.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+DONE, SOME_UNREADABLE, NOTHING_DONE, INTERRUPTED = 0, 1, 2, 130
+
+ModelOption = Annotated[str, typer.Option(help="A shipped model's name, a model file, or a folder that train wrote.")]
+Folds = Annotated[Path | None, typer.Option(help="Fold file made by `data split`.")]
+Fold = Annotated[int, typer.Option(help="The fold that is the test part.", min=0)]
+
+
+@app.command()
+def inspect(
+    paths: Annotated[list[Path], typer.Argument(help="Photographs, or folders of them.", metavar="PATH...")],
+    model: ModelOption = "pdmsnet-neu",
+    out: Annotated[Path | None, typer.Option(help="Folder for report.html, CSV and JSON lines.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON lines on standard output; no files without --out.")] = False,
+    pictures: Annotated[bool, typer.Option(help="Pictures with heat maps in the report.")] = True,
+) -> None:
+    """Name the defects in photographs, and write a report with heat maps."""
+    from steelsight.inspection import inspect as run
+
+    with _sentences():
+        folder = out if out or as_json else Path("steelsight-report")
+        failed, done = run(paths, model, folder, as_json=as_json, pictures=pictures)
+        raise typer.Exit(DONE if not failed else SOME_UNREADABLE if done else NOTHING_DONE)
+
+
+@app.command()
+def train(
+    data: Annotated[Path, typer.Argument(help="Labelled folder or CSV manifest.", metavar="DATA")],
+    model: Annotated[str | None, typer.Option(help="A network of this package or of timm.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("steelsight-run"),
+    recipe: Annotated[Path | None, typer.Option(help="Recipe in YAML.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="In all, shared out over the recipe's stages.", min=1)] = None,
+    seed: Annotated[int | None, typer.Option(min=0)] = None,
+    change: Annotated[list[str], typer.Option("--set", help="NAME=VALUE in the recipe, such as batch_size=16.")] = [],  # noqa: B006
+    folds: Folds = None,
+    fold: Fold = 0,
+    resume: Annotated[bool, typer.Option(help="Go on with the run in --out.")] = False,
+) -> None:
+    """Train a network on labelled photographs; the result is one model file."""
+    with _sentences("train", "torch", "lightning", "timm", "sklearn", "onnx"):
+        from steelsight.training import recipe as recipes
+        from steelsight.training.run import train as run
+
+        chosen = recipes.load(recipe) if recipe else recipes.Recipe()
+        chosen = recipes.override(chosen, model=model, epochs=epochs, seed=seed, changes=change)
+        console = _console()
+        trained = run(data, chosen, out, console, folds=folds, fold=fold, resume=resume)
+        if trained is None:
+            raise typer.Exit(DONE)
+        _complain(console, trained.problems)
+        if trained.scores:
+            _print_scores(console, trained.scores, f"On the {trained.scored_on}")
+        console.print(f"Model: {trained.model}    Report: {out / 'report.html'}", soft_wrap=True)
+        raise typer.Exit(SOME_UNREADABLE if trained.problems else DONE)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A shipped model's name or a model file.", metavar="MODEL")],
+    data: Annotated[Path, typer.Argument(help="Labelled folder or CSV manifest.", metavar="DATA")],
+    folds: Folds = None,
+    fold: Fold = 0,
+    out: Annotated[Path, typer.Option(help="Folder for scores.json and report.html.")] = Path("steelsight-evaluation"),
+) -> None:
+    """Measure a model on labelled photographs."""
+    with _sentences("train", "sklearn"):
+        from steelsight.evaluation.command import evaluate_model
+
+        console = _console()
+        evaluation = evaluate_model(model, data, out, folds, fold)
+        _complain(console, evaluation.problems)
+        _print_scores(console, evaluation.scores, f"{model} on {data}")
+        if evaluation.seen:
+            console.print(f"{evaluation.seen} of these pictures are among those that the model was trained on.")
+        console.print(f"Report: {out / 'report.html'}", soft_wrap=True)
+        raise typer.Exit(SOME_UNREADABLE if evaluation.problems else DONE)
+
+
+@app.command()
+def models() -> None:
+    """List the shipped model files, and the networks that can be trained."""
+    from rich.table import Table
+
+    from steelsight.runtime.classifier import load, shipped
+
+    with _sentences():
+        console = _console()
+        files = Table("file", "network", "pixels", "classes", "scores", title="Shipped model files")
+        for name in shipped():
+            card = load(name).card
+            scores = ", ".join(f"{key} {value:.2f} %" for key, value in card.scores.items())
+            files.add_row(name, card.model, "x".join(map(str, card.size)), ", ".join(card.classes), scores)
+        console.print(files)
+        if find_spec("timm") is None:
+            console.print('The networks need the training libraries: pip install "steelsight\\[train]".')
+            return
+        from steelsight.models.listing import rows
+
+        networks = Table("network", "parameters", "M MACs", "at pixels", title="Networks (any of timm's trains as well)")
+        for row in rows():
+            networks.add_row(row.name, f"{row.parameters:,}", f"{row.macs / 1e6:.2f}", str(row.size))
+        console.print(networks)
+
+
+@data_app.command("synth")
+def data_synth(
+    folder: Annotated[Path, typer.Argument(help="Folder to fill.", metavar="DIR")],
+    per_class: Annotated[int, typer.Option(help="Pictures of each class.", min=1)] = 50,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    size: Annotated[int, typer.Option(help="Pixels a side.", min=32, max=2048)] = 200,
+) -> None:
+    """Draw steel: the six classes of NEU and clean steel, with boxes and masks."""
+    from steelsight.data.synthetic import write
+
+    with _sentences():
+        samples = write(folder, per_class, seed=seed, size=size)
+        _console().print(f"{len(samples)} drawn pictures in {folder}", soft_wrap=True)
+
+
+@data_app.command("split")
+def data_split(
+    data: Annotated[Path, typer.Argument(help="Labelled folder or CSV manifest.", metavar="DATA")],
+    out: Annotated[Path, typer.Option(help="Fold file to write (CSV: image,label,group,fold).")],
+    protocol: Annotated[str, typer.Option(help="published (random) or leak-free (groups stay together).")] = "leak-free",
+    folds: Annotated[int, typer.Option(min=2)] = 5,
+    groups: Annotated[Path | None, typer.Option(help="CSV with the columns image,group.")] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+) -> None:
+    """Share labelled photographs out over folds."""
+    with _sentences("train", "sklearn"):
+        from steelsight.data.splits import split
+
+        counts = split(data, out, protocol, folds, groups, seed)
+        sizes = ", ".join(map(str, counts))
+        _console().print(f"{out}: {folds} folds of {sizes} pictures", soft_wrap=True)
+
+
+def main() -> None:
+    """Entry point of the command."""
+    app()
+
+
+@contextmanager
+def _sentences(extra: str = "", *modules: str) -> Iterator[None]:
+    """Turns what a person can mend into one sentence on standard error and an exit code."""
+    from steelsight.records import SteelsightError
+
+    missing = [module for module in modules if find_spec(module) is None]
+    try:
+        if missing:
+            raise SteelsightError(f'This needs libraries that are not installed: pip install "steelsight[{extra}]".')
+        yield
+    except SteelsightError as error:
+        typer.echo(f"steelsight: {error}", err=True)
+        raise typer.Exit(NOTHING_DONE) from None
+    except KeyboardInterrupt:
+        typer.echo("steelsight: stopped; what was done so far is kept.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    except BrokenPipeError:
+        sys.stderr.close()
+        raise typer.Exit(DONE) from None
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def _complain(console: Console, problems: Sequence[str]) -> None:
+    for problem in problems:
+        console.print(problem, style="yellow", markup=False, soft_wrap=True)
+
+
+def _print_scores(console: Console, scores: Scores, title: str) -> None:
+    from rich.table import Table
+
+    def percent(value: float) -> str:
+        return f"{100 * value:.2f}"
+
+    table = Table("class", *(_right(name) for name in ("precision %", "recall %", "F1 %", "pictures")), title=title)
+    for name, figures in scores.per_class.items():
+        row = (figures.precision, figures.recall, figures.f1)
+        table.add_row(name, *map(percent, row), str(figures.support))
+    table.add_section()
+    averages = (scores.macro_precision, scores.macro_recall, scores.macro_f1)
+    table.add_row("mean", *map(percent, averages), str(scores.images))
+    console.print(table)
+    console.print(f"Accuracy {percent(scores.accuracy)} %, {len(scores.mistakes)} of {scores.images} wrong")
+    for mistake in scores.mistakes[:20]:
+        console.print(f"  {mistake.image}: {mistake.truth}, taken for {mistake.predicted}", markup=False)
+    if len(scores.mistakes) > 20:
+        console.print(f"  and {len(scores.mistakes) - 20} more, in the report")
+
+
+def _right(name: str) -> Any:
+    from rich.table import Column
+
+    return Column(name, justify="right")

@@ -1,0 +1,75 @@
+"""The `evaluate` command's work: a model file and labelled photographs in, scores.json and report.html out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from steelsight import images, report
+from steelsight.data import catalog, splits
+from steelsight.evaluation.evaluate import evaluate
+from steelsight.evaluation.provenance import provenance
+from steelsight.images import ImageError
+from steelsight.records import Prediction, Sample, Scores, SteelsightError
+from steelsight.runtime.classifier import Classifier, load
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEvaluation:
+    """Scores, what was left out, and how many of the pictures the model was trained on."""
+
+    scores: Scores
+    problems: tuple[str, ...]
+    seen: int
+
+
+def evaluate_model(model: str, data: Path, out: Path, folds: Path | None, fold: int) -> ModelEvaluation:
+    """Scores a model on a labelled folder, or on one fold of it. Raises SteelsightError."""
+    classifier = load(model)
+    labelled = catalog.read(data)
+    root = data if data.is_dir() else data.parent
+    samples = labelled.samples if folds is None else _of_fold(labelled.samples, root, folds, fold)
+    seen = _count_seen(classifier, samples)
+    found = evaluate(lambda paths: _without_maps(classifier, paths), samples, classifier.classes, root)
+    problems = (*labelled.problems, *found.problems)
+    facts = {
+        "Model": classifier.name,
+        "Data": root.name if folds is None else f"{root.name}, {folds.stem}, fold {fold}",
+        "Seen in training": f"{seen} of {found.scores.images} pictures (same pixels)",
+    }
+    result = {"facts": facts, "scores": asdict(found.scores), "problems": problems, "provenance": provenance()}
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "scores.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        title = f"{classifier.name} on {root.name}"
+        report.write_scores(out / "report.html", found.scores, title=title, facts=facts)
+    except OSError as error:
+        raise SteelsightError(f"{out}: cannot be written ({error.strerror}); give another --out.") from None
+    return ModelEvaluation(found.scores, problems, seen)
+
+
+def _of_fold(samples: Sequence[Sample], root: Path, folds: Path, fold: int) -> list[Sample]:
+    assigned = splits.match([splits.name_of(sample.path, root) for sample in samples], splits.read(folds), folds)
+    chosen = [sample for sample, entry in zip(samples, assigned, strict=True) if entry.fold == fold]
+    if not chosen:
+        raise SteelsightError(f"{folds}: has no picture in fold {fold}; its folds are 0 to {max(e.fold for e in assigned)}.")
+    return chosen
+
+
+def _without_maps(classifier: Classifier, paths: Sequence[Path]) -> Iterable[Prediction]:
+    """Keeps memory flat: the evaluator holds nothing of a picture but its label."""
+    return (prediction for prediction, _ in classifier.stream(paths))
+
+
+def _count_seen(classifier: Classifier, samples: Sequence[Sample]) -> int:
+    trained_on = set(classifier.card.training_images)
+    return sum(_is_among(sample.path, trained_on) for sample in samples) if trained_on else 0
+
+
+def _is_among(path: Path, fingerprints: set[str]) -> bool:
+    try:
+        return images.fingerprint(images.decode(path)) in fingerprints
+    except ImageError:
+        return False

@@ -1,0 +1,151 @@
+"""What the rooms say to each other: small frozen records, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+GreyImage = npt.NDArray[np.uint8]
+"""Grey levels, shape (height, width)."""
+
+FloatArray = npt.NDArray[np.float32]
+
+UNKNOWN = "unknown"
+"""The label of a picture that the model rejects as none of its classes."""
+
+
+CLEAN = frozenset({"clean", "ok"})
+"""Labels of steel without a defect; such pictures have no regions."""
+
+
+class SteelsightError(Exception):
+    """Something a person can mend; the message is one sentence that says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A rectangle in pixels of the original picture; (x, y) is its upper left corner.
+
+    Annotated boxes are regions with score 1.
+    """
+
+    label: str
+    x: int
+    y: int
+    width: int
+    height: int
+    score: float = 1.0
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "label": self.label,
+            "x": self.x,
+            "y": self.y,
+            "width": self.width,
+            "height": self.height,
+            "score": round(self.score, 6),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A picture on disk and what is known about it."""
+
+    path: Path
+    label: str
+    boxes: tuple[Region, ...] = ()
+    part: str | None = None
+    """`train`, `val` or `test` where the folder says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a model says of one picture.
+
+    Unreadable picture: `label` and `confidence` are None, `scores` and `regions` empty, `error` says why.
+    """
+
+    image: str
+    label: str | None
+    confidence: float | None
+    scores: Mapping[str, float] = field(default_factory=dict)
+    regions: tuple[Region, ...] = ()
+    error: str | None = None
+    class_map: FloatArray | None = field(default=None, repr=False, compare=False)
+    """Logits before the average, shape (classes, map height, map width)."""
+    heat: FloatArray | None = field(default=None, repr=False, compare=False)
+    """Where the picture shows its label, 0 to 1, shape (map height, map width)."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields of one `--json` line."""
+        return {
+            "image": self.image,
+            "label": self.label,
+            "confidence": None if self.confidence is None else round(self.confidence, 6),
+            "scores": {name: round(score, 6) for name, score in self.scores.items()},
+            "regions": [region.to_dict() for region in self.regions],
+            "error": self.error,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a model file says of itself; it travels in the file's metadata."""
+
+    model: str
+    """The network's name."""
+    classes: tuple[str, ...]
+    size: tuple[int, int]
+    """Height and width that the graph takes, pixels."""
+    temperature: float = 1.0
+    """Logits are divided by it before the softmax."""
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    protocol: str = ""
+    """How the scores were measured."""
+    scores: Mapping[str, float] = field(default_factory=dict)
+    licence: str = ""
+    training_images: tuple[str, ...] = ()
+    """`images.fingerprint` of every picture that the weights were fitted on."""
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    """Versions, seed, command and date of the training."""
+    format: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A picture whose label was not the predicted one."""
+
+    image: str
+    truth: str
+    predicted: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScores:
+    """One class: precision, recall and F1 in 0..1, and how many pictures truly are of it."""
+
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What an evaluation found. Rows of `confusion` are the true classes, columns the predicted ones."""
+
+    classes: tuple[str, ...]
+    images: int
+    accuracy: float
+    macro_precision: float
+    macro_recall: float
+    macro_f1: float
+    per_class: Mapping[str, ClassScores]
+    confusion: tuple[tuple[int, ...], ...]
+    mistakes: tuple[Mistake, ...]

@@ -1,0 +1,121 @@
+"""The loop: one epoch of training, and predictions of a whole set. Plain values in, plain dicts out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from lightning.fabric import Fabric
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel
+
+from steelsight.records import FloatArray, SteelsightError
+from steelsight.training.augment import augment
+from steelsight.training.pictures import Pictures
+from steelsight.training.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Pictures with the numbers of their classes."""
+
+    pictures: Pictures
+    targets: Tensor
+
+
+def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
+    """One cycle: half a cosine up to the peak over the warm-up, half a cosine down to nearly nothing after it."""
+    warm = recipe.warmup * steps
+    if step < warm:
+        return recipe.learning_rate * (0.04 + 0.96 * (1 - math.cos(math.pi * step / warm)) / 2)
+    return recipe.learning_rate * (1e-4 + (1 + math.cos(math.pi * (step - warm) / max(1.0, steps - warm))) / 2)
+
+
+def steps_per_epoch(count: int, recipe: Recipe) -> int:
+    """Whole batches only: a small rest would spoil the BatchNorm statistics."""
+    return max(1, count // recipe.batch_size)
+
+
+def batches(count: int, recipe: Recipe, epoch: int) -> Iterator[list[int]]:
+    """The picture numbers of each step of an epoch, in an order seeded by run and epoch."""
+    order = np.random.default_rng((recipe.seed, epoch)).permutation(count).tolist()
+    for step in range(steps_per_epoch(count, recipe)):
+        yield order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
+
+
+def train_epoch(
+    fabric: Fabric,
+    network: nn.Module,
+    average: AveragedModel,
+    optimizer: Optimizer,
+    part: Part,
+    class_weights: Tensor,
+    recipe: Recipe,
+    epoch: int,
+    on_step: Callable[[], None],
+) -> dict[str, float]:
+    """One pass over the training part. Raises SteelsightError as soon as the loss is not finite."""
+    network.train()
+    torch.manual_seed(_number(recipe.seed, epoch, fabric.global_rank))
+    size, first = recipe.stage_of(epoch).size, epoch * steps_per_epoch(len(part.pictures), recipe)
+    steps = recipe.epochs * steps_per_epoch(len(part.pictures), recipe)
+    losses = []
+    for step, numbers in enumerate(batches(len(part.pictures), recipe, epoch), start=first):
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(recipe, step, steps)
+        mine = numbers[fabric.global_rank :: fabric.world_size]
+        grey = fabric.to_device(part.pictures.batch(mine, size)).float() / 255
+        grey = augment(grey, recipe.augmentation, recipe.seed, epoch, mine)
+        logits = network(grey.contiguous(memory_format=torch.channels_last)).float()
+        target = fabric.to_device(part.targets[mine])
+        loss = F.cross_entropy(logits, target, class_weights, label_smoothing=recipe.label_smoothing)
+        if not torch.isfinite(loss):
+            raise SteelsightError(
+                f"Training diverged in epoch {epoch + 1}: the loss is not finite; lower learning_rate in the recipe."
+            )
+        fabric.backward(loss)
+        optimizer.step()
+        optimizer.zero_grad()
+        average.update_parameters(network)
+        losses.append(loss.detach())
+        on_step()
+    return {
+        "epoch": epoch + 1,
+        "size": size,
+        "learning_rate": learning_rate(recipe, step, steps),
+        "train_loss": float(torch.stack(losses).mean()),
+    }
+
+
+def averaging(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:
+    """Exponential average of weights and buffers that follows quickly at first, then with this decay."""
+
+    @torch.no_grad()
+    def update(averaged: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int) -> None:
+        share = 1 - min(decay, (1 + int(count)) / (10 + int(count)))
+        for mean, value in zip(averaged, current, strict=True):
+            mean.lerp_(value, share) if mean.is_floating_point() else mean.copy_(value)
+
+    return update
+
+
+@torch.no_grad()
+def predict(fabric: Fabric, network: nn.Module, pictures: Pictures, size: int, batch_size: int = 64) -> FloatArray:
+    """Logits of every picture, shape (pictures, classes), in the run's precision."""
+    network.eval()
+    logits = []
+    for start in range(0, len(pictures), batch_size):
+        numbers = range(start, min(start + batch_size, len(pictures)))
+        grey = fabric.to_device(pictures.batch(numbers, size)).float() / 255
+        with fabric.autocast():
+            logits.append(network(grey.contiguous(memory_format=torch.channels_last)).float().cpu())
+    return torch.cat(logits).numpy()  # type: ignore[no-any-return]
+
+
+def _number(*seeds: int) -> int:
+    return int(np.random.SeedSequence(seeds).generate_state(1)[0])

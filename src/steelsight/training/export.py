@@ -1,0 +1,103 @@
+"""A trained network becomes one .onnx file, checked against the network on real pictures before it is kept."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from torch import Tensor, nn
+
+from steelsight.models.grey import GreyNetwork, fold_to_grey
+from steelsight.records import Card, SteelsightError
+from steelsight.runtime import card as cards
+from steelsight.runtime.classifier import load
+from steelsight.training.pictures import Pictures
+
+TOLERANCE = 1e-4
+"""Between the mean of the class map and the logits, relative to the largest logit."""
+
+
+class _Graph(nn.Module):
+    """uint8 grey levels -> logits and class map: what the file computes."""
+
+    def __init__(self, network: GreyNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, grey: Tensor) -> tuple[Tensor, Tensor]:
+        return self.network.with_map(grey.float() / 255)
+
+
+def export(network: GreyNetwork, card: Card, path: Path, pictures: Pictures) -> float:
+    """Writes the file and returns the largest difference of a logit between file and network over the pictures.
+
+    Raises SteelsightError, and leaves no file, if one decision differs or a class map's mean is not the logits.
+    """
+    network = network.eval()
+    expected = _reference(network, pictures, card.size[0])
+    if network.in_chans > 1:
+        fold_to_grey(network.network)
+        network.in_chans = 1
+    draft = path.with_suffix(".onnx.new")
+    _write(network, card, draft)
+    try:
+        difference = _verify(draft, pictures, expected)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+    draft.replace(path)
+    return difference
+
+
+def _write(network: GreyNetwork, card: Card, path: Path) -> None:
+    example = torch.zeros(2, 1, *card.size, dtype=torch.uint8)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            _Graph(network).eval(),
+            (example,),
+            input_names=["grey"],
+            output_names=["logits", "class_map"],
+            dynamic_shapes={"grey": {0: torch.export.Dim("batch")}},
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    model = program.model_proto
+    for node in [*model.graph.node, *(node for function in model.functions for node in function.node)]:
+        del node.metadata_props[:]  # the exporter leaves stack traces with paths of this machine there
+        node.doc_string = ""
+    del model.metadata_props[:], model.graph.metadata_props[:], model.graph.value_info[:]
+    model.metadata_props.add(key=cards.KEY, value=cards.dumps(card))
+    model.producer_name, model.doc_string = "steelsight", ""
+    onnx.save(model, path)
+
+
+@torch.no_grad()
+def _reference(network: GreyNetwork, pictures: Pictures, size: int) -> Tensor:
+    return torch.cat([network(batch.float() / 255) for batch in _batches(pictures, size)])
+
+
+def _verify(path: Path, pictures: Pictures, expected: Tensor) -> float:
+    classifier = load(path)
+    greys = [batch[:, 0].numpy() for batch in _batches(pictures, classifier.card.size[0])]
+    answers = [classifier.logits(list(batch)) for batch in greys]
+    logits = np.concatenate([logits for logits, _ in answers])
+    averages = np.concatenate([maps.mean((2, 3)) for _, maps in answers])
+    scale = max(1.0, float(np.abs(logits).max()))
+    if np.abs(averages - logits).max() > TOLERANCE * scale:
+        raise SteelsightError("The exported class map does not average to the logits; the file was not kept.")
+    changed = int((logits.argmax(1) != expected.argmax(1).numpy()).sum())
+    if changed:
+        raise SteelsightError(f"The exported file decides {changed} pictures differently; it was not kept.")
+    return float(np.abs(logits - expected.numpy()).max())
+
+
+def _batches(pictures: Pictures, size: int, batch: int = 32) -> list[Tensor]:
+    numbers = range(len(pictures))
+    return [pictures.batch(numbers[start : start + batch], size) for start in range(0, len(pictures), batch)]

@@ -1,0 +1,219 @@
+"""One run: network, loop, checkpoints. Killed at any moment, it goes on to the same weights with `resume`."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import timm
+import torch
+import torch.nn.functional as F
+from lightning.fabric import Fabric
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
+
+import steelsight.models  # noqa: F401  (registers the networks)
+from steelsight.models.grey import GreyNetwork
+from steelsight.records import FloatArray, Sample, SteelsightError
+from steelsight.training import recipe as recipes
+from steelsight.training.engine import Part, averaging, predict, steps_per_epoch, train_epoch
+from steelsight.training.pictures import Pictures
+from steelsight.training.recipe import Recipe
+
+CHECKPOINT = "checkpoint.pt"
+LOG = "metrics.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """The averaged weights of the chosen epoch, and every epoch's figures."""
+
+    network: GreyNetwork
+    history: tuple[dict[str, float], ...]
+    best_epoch: int
+
+
+@dataclass(slots=True)
+class _State:
+    """What a checkpoint holds besides the weights."""
+
+    epoch: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int = 0
+    best_rank: tuple[float, float] = (-1.0, 0.0)
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+
+
+def make_fabric(recipe: Recipe) -> Fabric:
+    """Devices as they are found: one or several GPUs, the CPU, or the processes that `torchrun` started."""
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    on_gpu = torch.cuda.is_available()
+    precision: Any = recipe.precision
+    if precision == "auto":
+        precision = "bf16-mixed" if on_gpu or torch.cpu._is_avx512_bf16_supported() else "32-true"
+    fabric = Fabric(
+        accelerator="cuda" if on_gpu else "cpu",
+        devices="auto" if on_gpu and processes == 1 else int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
+        num_nodes=processes // int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
+        strategy="ddp" if processes > 1 else "auto",
+        precision=precision,
+    )
+    fabric.launch()
+    return fabric
+
+
+def create_network(recipe: Recipe, classes: int) -> GreyNetwork:
+    """The recipe's network by way of timm, one grey channel unless it says otherwise. Raises SteelsightError."""
+    options = {"in_chans": 1, **recipe.model_options}
+    if not timm.is_model(recipe.model.split(".")[0]):
+        near = ", ".join(timm.list_models(f"*{recipe.model[:6]}*")[:8]) or "see `steelsight models`"
+        raise SteelsightError(f"There is no network called {recipe.model}; near it: {near}.")
+    try:
+        return GreyNetwork(timm.create_model(recipe.model, num_classes=classes, **options), int(options["in_chans"]))
+    except (TypeError, ValueError, AssertionError) as error:
+        raise SteelsightError(f"{recipe.model} cannot be made with {options}: {error}.") from None
+
+
+def fit(
+    training: Sequence[Sample],
+    validation: Sequence[Sample],
+    classes: Sequence[str],
+    recipe: Recipe,
+    out: Path,
+    *,
+    fabric: Fabric | None = None,
+    resume: bool = False,
+    on_step: Callable[[], None] = lambda: None,
+    on_epoch: Callable[[dict[str, float]], None] = lambda _: None,
+    on_resume: Callable[[int], object] = lambda _: None,
+) -> Fitted:
+    """Trains in `out`, writing a checkpoint and the log after every epoch.
+
+    The chosen epoch is the one of the last stage with the best mean recall on the validation part, then the lowest
+    log-loss; without a validation part it is the last. Raises SteelsightError if the loss diverges, and if the
+    checkpoint is of another recipe or other pictures.
+    """
+    fabric = fabric or make_fabric(recipe)
+    torch.manual_seed(recipe.seed)
+    network = create_network(recipe, len(classes)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    average = AveragedModel(network, multi_avg_fn=averaging(recipe.average_decay), use_buffers=True)
+    average = average.to(fabric.device)
+    optimizer = torch.optim.AdamW(_parameter_groups(network, recipe.weight_decay), lr=recipe.learning_rate)
+    wrapped, optimizer = fabric.setup(network, optimizer)
+    parts = [Part(Pictures(samples), _targets(samples, classes)) for samples in (training, validation)]
+    weights = fabric.to_device(_class_weights(parts[0].targets, len(classes), recipe.balance_classes))
+    run = {"recipe": recipes.to_dict(recipe), "classes": list(classes), "pictures": [str(s.path.name) for s in training]}
+    state = _State()
+    if resume and (out / CHECKPOINT).exists():
+        state = _load(out / CHECKPOINT, network, average, optimizer, run)
+        on_resume(state.epoch * steps_per_epoch(len(training), recipe))
+    for epoch in range(state.epoch, recipe.epochs):
+        started = time.monotonic()
+        figures = train_epoch(fabric, wrapped, average, optimizer, parts[0], weights, recipe, epoch, on_step)
+        if len(validation):
+            logits = predict(fabric, average.module, parts[1].pictures, int(figures["size"]))
+            figures |= _validate(logits, parts[1].targets, weights.cpu())
+        figures["seconds"] = round(time.monotonic() - started, 2)
+        _choose(state, figures, average.module, recipe)
+        if fabric.is_global_zero:
+            _save(out, network, average, optimizer, state, run)
+        on_epoch(figures)
+        fabric.barrier()
+    average.module.load_state_dict(state.best_weights)
+    return Fitted(average.module.cpu().eval(), tuple(state.history), state.best_epoch)
+
+
+def total_cost(count: int, recipe: Recipe) -> list[float]:
+    """Relative cost of every step of a run in order, for a progress bar that knows the time left."""
+    steps = steps_per_epoch(count, recipe)
+    return [float(stage.size**2) for stage in recipe.stages for _ in range(stage.epochs * steps)]
+
+
+def _choose(state: _State, figures: dict[str, float], averaged: torch.nn.Module, recipe: Recipe) -> None:
+    state.epoch = int(figures["epoch"])
+    state.history.append(figures)
+    last_stage = state.epoch > recipe.epochs - recipe.stages[-1].epochs
+    rank = (figures.get("val_recall", 0.0), -figures.get("val_loss", 0.0))
+    if last_stage and (rank > state.best_rank or "val_loss" not in figures):
+        state.best_epoch, state.best_rank = state.epoch, rank
+        state.best_weights = {name: value.detach().cpu().clone() for name, value in averaged.state_dict().items()}
+
+
+def _validate(logits: FloatArray, targets: Tensor, weights: Tensor) -> dict[str, float]:
+    scores = torch.from_numpy(logits)
+    correct = (scores.argmax(1) == targets).float()
+    recalls = [float(correct[targets == number].mean()) for number in targets.unique()]
+    return {
+        "val_loss": float(F.cross_entropy(scores, targets, weights)),
+        "val_accuracy": float(correct.mean()),
+        "val_recall": float(np.mean(recalls)),
+    }
+
+
+def _targets(samples: Sequence[Sample], classes: Sequence[str]) -> Tensor:
+    return torch.tensor([classes.index(sample.label) for sample in samples], dtype=torch.long)
+
+
+def _class_weights(targets: Tensor, classes: int, balance: bool) -> Tensor:
+    if not balance:
+        return torch.ones(classes)
+    counts = torch.bincount(targets, minlength=classes).float().clamp(min=1)
+    return len(targets) / (classes * counts)
+
+
+def _parameter_groups(network: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    weights = [p for p in network.parameters() if p.ndim > 1]
+    others = [p for p in network.parameters() if p.ndim <= 1]
+    return [{"params": weights, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+
+
+def _save(
+    out: Path,
+    network: torch.nn.Module,
+    average: AveragedModel,
+    optimizer: Any,
+    state: _State,
+    run: dict[str, Any],
+) -> None:
+    """Writes beside and renames, so that a kill leaves the old checkpoint or the new one."""
+    held = {
+        "network": network.state_dict(),
+        "average": average.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "epoch": state.epoch,
+        "history": state.history,
+        "best_epoch": state.best_epoch,
+        "best_rank": list(state.best_rank),
+        "best_weights": state.best_weights,
+        "run": json.dumps(run),
+    }
+    torch.save(held, out / f"{CHECKPOINT}.new")
+    (out / f"{CHECKPOINT}.new").replace(out / CHECKPOINT)
+    (out / f"{LOG}.new").write_text("".join(json.dumps(figures) + "\n" for figures in state.history))
+    (out / f"{LOG}.new").replace(out / LOG)
+
+
+def _load(
+    path: Path, network: torch.nn.Module, average: AveragedModel, optimizer: Any, run: dict[str, Any]
+) -> _State:
+    try:
+        held = torch.load(path, map_location="cpu", weights_only=True)
+        before = json.loads(held["run"])
+    except Exception:  # a damaged file raises nearly anything
+        raise SteelsightError(f"{path}: the checkpoint is damaged; start anew with another --out.") from None
+    changed = [name for name in run["recipe"] if run["recipe"][name] != before["recipe"].get(name)]
+    changed += [name for name in ("classes", "pictures") if run[name] != before[name]]
+    if changed:
+        raise SteelsightError(
+            f"{path}: the run was started with other {', '.join(changed)}; resume it with the same, or give another --out."
+        )
+    network.load_state_dict(held["network"])
+    average.load_state_dict(held["average"])
+    optimizer.load_state_dict(held["optimizer"])
+    return _State(held["epoch"], held["history"], held["best_epoch"], tuple(held["best_rank"]), held["best_weights"])

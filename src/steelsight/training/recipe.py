@@ -1,0 +1,209 @@
+"""A recipe: every choice of a training run, in one frozen record that YAML can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import yaml
+
+from steelsight.records import SteelsightError
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """So many epochs on square pictures of so many pixels a side."""
+
+    epochs: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """How far pictures are changed while training; 0 (or 1 for factors) switches a change off.
+
+    Grey levels are of 0..1. Each change is drawn anew for every picture and epoch.
+    """
+
+    flip: bool = True
+    turn: bool = True
+    """Right-angle turns."""
+    rotation: float = 12.0
+    """Degrees to either side."""
+    scale: float = 1.25
+    """Enlarged or shrunk by up to this factor."""
+    gain: float = 1.4
+    """Contrast about the picture's mean, multiplied or divided by up to this factor."""
+    brightness: float = 0.15
+    ramp: float = 0.2
+    """Illumination ramp, from edge to edge."""
+    blur: float = 1.0
+    """Largest standard deviation of a Gaussian blur, pixels."""
+    noise: float = 0.04
+    """Largest standard deviation of pixel noise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything that decides how a network is trained, besides the pictures."""
+
+    model: str = "pdmsnet"
+    model_options: Mapping[str, Any] = field(default_factory=dict)
+    """Passed to `timm.create_model`."""
+    stages: tuple[Stage, ...] = (Stage(60, 128), Stage(10, 160), Stage(20, 224))
+    """Small pictures first; the file works at the size of the last stage."""
+    batch_size: int = 32
+    """Pictures a step, over all processes."""
+    learning_rate: float = 4e-3
+    """Peak of the one-cycle schedule, AdamW."""
+    warmup: float = 0.15
+    """Share of all steps in which the learning rate rises."""
+    weight_decay: float = 0.05
+    """On weights only, not on biases and norms."""
+    label_smoothing: float = 0.05
+    average_decay: float = 0.995
+    """Of the exponential average of the weights, which is what is validated and exported."""
+    balance_classes: bool = True
+    """Weigh the loss so that every class counts the same, however many pictures it has."""
+    validation_share: float = 0.1
+    """Share of the training pictures that chooses the epoch, where the data brings no such part; 0 takes the last."""
+    augmentation: Augmentation = Augmentation()
+    precision: str = "auto"
+    """`bf16-mixed`, `32-true`, or `auto`: bf16 where the processor has it."""
+    seed: int = 0
+
+    @property
+    def epochs(self) -> int:
+        return sum(stage.epochs for stage in self.stages)
+
+    @property
+    def size(self) -> int:
+        """Pixels a side at which the network will work."""
+        return self.stages[-1].size
+
+    def stage_of(self, epoch: int) -> Stage:
+        for stage in self.stages:
+            if epoch < stage.epochs:
+                return stage
+            epoch -= stage.epochs
+        return self.stages[-1]
+
+    def with_epochs(self, epochs: int) -> Recipe:
+        """The same recipe over another number of epochs, shared out over the stages as before."""
+        if epochs < 1:
+            raise SteelsightError(f"The number of epochs is {epochs}; give 1 or more.")
+        ends = [sum(stage.epochs for stage in self.stages[: n + 1]) for n in range(len(self.stages))]
+        ends = [round(end * epochs / self.epochs) for end in ends]
+        counts = [end - start for start, end in zip([0, *ends], ends, strict=False)]
+        stages = (Stage(count, stage.size) for count, stage in zip(counts, self.stages, strict=True) if count)
+        return replace(self, stages=tuple(stages))
+
+
+PRECISIONS = ("auto", "bf16-mixed", "32-true")
+
+
+def load(path: Path) -> Recipe:
+    """Recipe from YAML; what the file does not name keeps its default. Raises SteelsightError."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SteelsightError(f"{path}: there is no such recipe; check the path.") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SteelsightError(f"{path}: cannot be read as YAML ({_first_line(error)}).") from None
+    return from_dict(values or {}, str(path))
+
+
+def save(recipe: Recipe, path: Path) -> None:
+    path.write_text(yaml.safe_dump(to_dict(recipe), sort_keys=False), encoding="utf-8")
+
+
+def to_dict(recipe: Recipe) -> dict[str, Any]:
+    """Plain dicts, lists and numbers, as YAML and JSON take them."""
+    values = asdict(recipe)
+    return {**values, "model_options": dict(recipe.model_options), "stages": list(values["stages"])}
+
+
+def from_dict(values: Any, where: str) -> Recipe:
+    """Recipe from plain values, each checked. Raises SteelsightError with one sentence that names `where`."""
+    recipe: Recipe = _record(Recipe, values, where)
+    _check(recipe, where)
+    return recipe
+
+
+def override(
+    recipe: Recipe,
+    *,
+    model: str | None = None,
+    epochs: int | None = None,
+    seed: int | None = None,
+    changes: Sequence[str] = (),
+) -> Recipe:
+    """The recipe with what a command line says: names, and `NAME=VALUE` or `augmentation.NAME=VALUE` in YAML."""
+    values = to_dict(recipe)
+    for change in changes:
+        name, equals, text = change.partition("=")
+        inside, dot, inner = name.partition(".")
+        if not equals or (dot and not isinstance(values.get(inside), dict)):
+            raise SteelsightError(f"--set {change}: is not NAME=VALUE; an example is --set augmentation.noise=0.1.")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise SteelsightError(f"--set {change}: the value cannot be read as YAML.") from None
+        if dot:
+            values[inside][inner] = value
+        else:
+            values[name] = value
+    named = {"model": model, "seed": seed}
+    values |= {name: value for name, value in named.items() if value is not None}
+    changed = from_dict(values, "recipe")
+    return changed.with_epochs(epochs) if epochs else changed
+
+
+def _record(kind: type[Any], values: Any, where: str) -> Any:
+    if not isinstance(values, Mapping):
+        raise SteelsightError(f"{where}: expected names with values, found {values!r}.")
+    hints = get_type_hints(kind)
+    unknown = [str(name) for name in values if name not in hints]
+    if unknown:
+        known = ", ".join(entry.name for entry in fields(kind))
+        raise SteelsightError(f"{where}: does not know {', '.join(unknown)}; the names are {known}.")
+    return kind(**{name: _value(hints[name], value, f"{where}: {name}") for name, value in values.items()})
+
+
+def _value(hint: Any, value: Any, where: str) -> Any:
+    if hint in (Stage, Augmentation):
+        return _record(hint, value, where)
+    if Stage in get_args(hint) and isinstance(value, list):
+        return tuple(_record(Stage, entry, where) for entry in value)
+    expected = {bool: bool, int: int, float: (int, float), str: str}.get(hint, Mapping)
+    if not isinstance(value, expected) or (isinstance(value, bool) and hint is not bool):
+        raise SteelsightError(f"{where}: cannot be {value!r}; see the recipe's defaults for what it takes.")
+    return float(value) if hint is float else value
+
+
+def _check(recipe: Recipe, where: str) -> None:
+    wrong = {
+        "stages: give at least one, each with 1 or more epochs and 16 to 2048 pixels": not recipe.stages
+        or any(stage.epochs < 1 or not 16 <= stage.size <= 2048 for stage in recipe.stages),
+        "batch_size: give 2 or more": recipe.batch_size < 2,
+        "learning_rate: give a number above 0": not 0 < recipe.learning_rate < 100,
+        "warmup: give a share from 0 to 1": not 0 <= recipe.warmup <= 1,
+        "weight_decay: give 0 or more": recipe.weight_decay < 0,
+        "label_smoothing: give a share from 0 to 1": not 0 <= recipe.label_smoothing < 1,
+        "average_decay: give a share from 0 to 1": not 0 <= recipe.average_decay < 1,
+        "validation_share: give a share from 0 to 0.5": not 0 <= recipe.validation_share <= 0.5,
+        f"precision: give one of {', '.join(PRECISIONS)}": recipe.precision not in PRECISIONS,
+        "augmentation: scale and gain are factors of 1 or more, the rest 0 or more": (
+            min(recipe.augmentation.scale, recipe.augmentation.gain) < 1
+            or min(asdict(recipe.augmentation).values()) < 0
+        ),
+    }
+    for sentence, is_wrong in wrong.items():
+        if is_wrong:
+            raise SteelsightError(f"{where}: {sentence}.")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -1,0 +1,209 @@
+"""The `train` command's work: labelled folder in, a run folder with one model file out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from steelsight import report
+from steelsight.data import catalog, splits
+from steelsight.evaluation.evaluate import evaluate
+from steelsight.evaluation.provenance import provenance
+from steelsight.records import Card, Sample, Scores, SteelsightError
+from steelsight.runtime.classifier import load
+from steelsight.training import recipe as recipes
+from steelsight.training.export import export
+from steelsight.training.fit import CHECKPOINT, Fitted, fit, make_fabric, total_cost
+from steelsight.training.pictures import Pictures, readable
+from steelsight.training.recipe import Recipe
+
+MODEL = "model.onnx"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Who learns, who chooses the epoch, who is looked at once at the end; and what that is called."""
+
+    training: tuple[Sample, ...]
+    validation: tuple[Sample, ...]
+    test: tuple[Sample, ...]
+    protocol: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a run came to. `scores` are of the test part, else of the validation part, else None."""
+
+    model: Path
+    scores: Scores | None
+    scored_on: str
+    problems: tuple[str, ...]
+
+
+def train(
+    data: Path,
+    recipe: Recipe,
+    out: Path,
+    console: Console,
+    *,
+    folds: Path | None = None,
+    fold: int = 0,
+    resume: bool = False,
+) -> Trained | None:
+    """Trains on DATA and fills `out`. In a run of several processes all but the first return None.
+
+    Raises SteelsightError where the data or the folder do not allow it.
+    """
+    labelled = catalog.read(data)
+    samples, fingerprints, unreadable = readable(labelled.samples)
+    root = data if data.is_dir() else data.parent
+    parts, remarks = choose_parts(samples, root, recipe, folds, fold)
+    classes = sorted({sample.label for sample in samples})
+    _prepare(out, recipe, resume)
+    fabric = make_fabric(recipe)
+    if fabric.is_global_zero:
+        console.print(_summary(parts, classes, recipe), soft_wrap=True)
+    costs = total_cost(len(parts.training), recipe)
+    with _progress(console, quiet=not fabric.is_global_zero) as progress:
+        task = progress.add_task("training", total=sum(costs), facts="")
+        steps_done = iter(costs)
+        fitted = fit(
+            parts.training,
+            parts.validation,
+            classes,
+            recipe,
+            out,
+            fabric=fabric,
+            resume=resume,
+            on_step=lambda: progress.advance(task, next(steps_done)),
+            on_epoch=lambda figures: progress.update(task, facts=_epoch_line(figures, recipe)),
+            on_resume=lambda steps: [progress.advance(task, next(steps_done)) for _ in range(steps)],
+        )
+    if not fabric.is_global_zero:
+        return None
+    known = dict(zip((sample.path for sample in samples), fingerprints, strict=True))
+    learned_from = tuple(sorted({known[sample.path] for sample in parts.training}))
+    trained = _finish(fitted, parts, classes, recipe, out, root, learned_from)
+    return replace(trained, problems=(*labelled.problems, *unreadable, *remarks))
+
+
+def choose_parts(
+    samples: Sequence[Sample], root: Path, recipe: Recipe, folds: Path | None, fold: int
+) -> tuple[Parts, list[str]]:
+    """Parts by fold file, else by the folder's own train/val/test, else all for training; with a validation part.
+
+    Returns the parts and remarks for the user. Raises SteelsightError where there is nothing to tell apart.
+    """
+    groups: dict[Path, str] = {}
+    test: list[Sample] = []
+    validation = [sample for sample in samples if sample.part == "val"]
+    training = [sample for sample in samples if sample.part in (None, "train")]
+    protocol = "all pictures"
+    if folds is not None:
+        assigned = splits.match([splits.name_of(s.path, root) for s in samples], splits.read(folds), folds)
+        if fold not in {entry.fold for entry in assigned}:
+            raise SteelsightError(f"{folds}: has no fold {fold}; its folds are 0 to {max(e.fold for e in assigned)}.")
+        groups = {s.path: e.group for s, e in zip(samples, assigned, strict=True) if e.group}
+        test = [s for s, e in zip(samples, assigned, strict=True) if e.fold == fold]
+        training, validation = [s for s, e in zip(samples, assigned, strict=True) if e.fold != fold], []
+        protocol = f"{folds.stem}, fold {fold}"
+    elif any(sample.part for sample in samples):
+        test = [sample for sample in samples if sample.part == "test"]
+        protocol = "the folder's own parts"
+    counts = {label: sum(s.label == label for s in training) for label in sorted({s.label for s in samples})}
+    _check_classes(counts, root)
+    remarks = [
+        f"Class {label} has a single training picture, so nothing is known of how well it is recognised; add pictures."
+        for label, count in counts.items()
+        if count == 1
+    ]
+    if not validation:
+        in_groups = [groups[s.path] for s in training] if groups else None
+        kept, held = splits.hold_out([s.label for s in training], in_groups, recipe.validation_share, recipe.seed)
+        training, validation = [training[n] for n in kept], [training[n] for n in held]
+    return Parts(tuple(training), tuple(validation), tuple(test), protocol), remarks
+
+
+def _check_classes(counts: dict[str, int], root: Path) -> None:
+    if len(counts) < 2:
+        raise SteelsightError(f"{root}: has only the class {next(iter(counts))}; a classifier needs two or more.")
+    for label, count in counts.items():
+        if count == 0:
+            raise SteelsightError(f"{root}: class {label} has no training picture; add some or remove its test pictures.")
+
+
+def _prepare(out: Path, recipe: Recipe, resume: bool) -> None:
+    if (out / CHECKPOINT).exists() and not resume:
+        raise SteelsightError(f"{out}: already holds a run; go on with it by --resume, or give another --out.")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        recipes.save(recipe, out / "recipe.yaml")
+    except OSError as error:
+        raise SteelsightError(f"{out}: cannot be written ({error.strerror}); give another --out.") from None
+
+
+def _finish(
+    fitted: Fitted,
+    parts: Parts,
+    classes: Sequence[str],
+    recipe: Recipe,
+    out: Path,
+    root: Path,
+    learned_from: tuple[str, ...],
+) -> Trained:
+    """Exports, then scores the file itself: what is reported is what will run."""
+    card = Card(
+        model=recipe.model,
+        classes=tuple(classes),
+        size=(recipe.size, recipe.size),
+        protocol=parts.protocol,
+        training_images=learned_from,
+        provenance={**provenance(), "seed": str(recipe.seed), "epoch": f"{fitted.best_epoch} of {recipe.epochs}"},
+    )
+    everything = Pictures([*parts.training, *parts.validation, *parts.test])
+    difference = export(fitted.network, card, out / MODEL, everything)
+    scored_on, scored = ("test part", parts.test) if parts.test else ("validation part", parts.validation)
+    scores = evaluate(load(out / MODEL).predict, scored, classes, root).scores if scored else None
+    facts = {
+        "Network": f"{recipe.model}, {recipe.size} pixels",
+        "Protocol": parts.protocol,
+        "Pictures": f"{len(parts.training)} training, {len(parts.validation)} validation, {len(parts.test)} test",
+        "Chosen epoch": f"{fitted.best_epoch} of {recipe.epochs}",
+        "Scored on": f"{scored_on}, the exported file",
+        "File against network": f"all decisions equal on {len(everything)} pictures, logits within {difference:.1e}",
+    }
+    result = {"facts": facts, "scores": asdict(scores) if scores else None, "provenance": card.provenance}
+    (out / "scores.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    if scores:
+        title = f"{recipe.model} on {root.name}"
+        report.write_scores(out / "report.html", scores, title=title, facts=facts, history=fitted.history)
+    return Trained(out / MODEL, scores, scored_on, ())
+
+
+def _summary(parts: Parts, classes: Sequence[str], recipe: Recipe) -> str:
+    return (
+        f"{recipe.model}: {len(classes)} classes, {len(parts.training)} training pictures, {len(parts.validation)} for "
+        f"choosing the epoch, {len(parts.test)} test pictures ({parts.protocol}), {recipe.epochs} epochs, seed {recipe.seed}"
+    )
+
+
+def _epoch_line(figures: dict[str, float], recipe: Recipe) -> str:
+    accuracy = f", validation {100 * figures['val_accuracy']:.1f} %" if "val_accuracy" in figures else ""
+    return f"epoch {figures['epoch']:.0f}/{recipe.epochs}, loss {figures['train_loss']:.3f}{accuracy}"
+
+
+def _progress(console: Console, quiet: bool) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[facts]}"),
+        console=console,
+        disable=quiet,
+    )
