@@ -6,6 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+
+from steelsight.training.run import train
+from tests.drawn import draw, quick
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +18,20 @@ def neu() -> Path:
     if "STEELSIGHT_DATA" not in os.environ:
         pytest.skip("STEELSIGHT_DATA is not set: real images not tested")
     return Path(os.environ["STEELSIGHT_DATA"])
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small labelled folder of drawn steel."""
+    folder = tmp_path_factory.mktemp("drawn")
+    draw(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def model_file(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model file trained on it for a second or two."""
+    out = tmp_path_factory.mktemp("run")
+    trained = train(drawn, quick(validation_share=0.3), out, Console(quiet=True))
+    assert trained is not None
+    return trained.model

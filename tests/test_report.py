@@ -118,7 +118,7 @@ def test_csv_has_a_column_for_each_class(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "＝"])
+@pytest.mark.parametrize("start", list("=+-@\t\r\n＝＋－＠"))
 def test_no_csv_cell_is_a_formula(tmp_path, start):
     text = f"{start}cmd|' /C calc'!A0"
     bad = Prediction(text, None, None, error=text)

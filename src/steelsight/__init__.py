@@ -1,9 +1,9 @@
 """steelsight recognises steel surface defects.
 
-    import steelsight
+import steelsight
 
-    classifier = steelsight.load()                      # the shipped model, or a file that `steelsight train` wrote
-    classifier.predict("photo.bmp")[0].label
+classifier = steelsight.load()                      # the shipped model, or a file that `steelsight train` wrote
+classifier.predict("photo.bmp")[0].label
 """
 
 from __future__ import annotations

@@ -37,7 +37,9 @@ def inspect(
     paths: Annotated[list[Path], typer.Argument(help="Photographs, or folders of them.", metavar="PATH...")],
     model: ModelOption = "pdmsnet-neu",
     out: Annotated[Path | None, typer.Option(help="Folder for report.html, CSV and JSON lines.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON lines on standard output; no files without --out.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="JSON lines on standard output; no files without --out.")
+    ] = False,
     pictures: Annotated[bool, typer.Option(help="Pictures with heat maps in the report.")] = True,
 ) -> None:
     """Name the defects in photographs, and write a report with heat maps."""
@@ -122,7 +124,9 @@ def models() -> None:
             return
         from steelsight.models.listing import rows
 
-        networks = Table("network", "parameters", "M MACs", "at pixels", title="Networks (any of timm's trains as well)")
+        networks = Table(
+            "network", "parameters", "M MACs", "at pixels", title="Networks (any of timm's trains as well)"
+        )
         for row in rows():
             networks.add_row(row.name, f"{row.parameters:,}", f"{row.macs / 1e6:.2f}", str(row.size))
         console.print(networks)
@@ -147,7 +151,9 @@ def data_synth(
 def data_split(
     data: Annotated[Path, typer.Argument(help="Labelled folder or CSV manifest.", metavar="DATA")],
     out: Annotated[Path, typer.Option(help="Fold file to write (CSV: image,label,group,fold).")],
-    protocol: Annotated[str, typer.Option(help="published (random) or leak-free (groups stay together).")] = "leak-free",
+    protocol: Annotated[
+        str, typer.Option(help="published (random) or leak-free (groups stay together).")
+    ] = "leak-free",
     folds: Annotated[int, typer.Option(min=2)] = 5,
     groups: Annotated[Path | None, typer.Option(help="CSV with the columns image,group.")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
@@ -156,7 +162,7 @@ def data_split(
     with _sentences("train", "sklearn"):
         from steelsight.data.splits import split
 
-        counts = split(data, out, protocol, folds, groups, seed)
+        counts = split(data, out, protocol, folds, groups=groups, seed=seed)
         sizes = ", ".join(map(str, counts))
         _console().print(f"{out}: {folds} folds of {sizes} pictures", soft_wrap=True)
 

@@ -26,6 +26,9 @@ MAX_PIXELS = 100_000_000
 MAX_BYTES = 1_000_000_000
 MIN_SIDE = 16
 
+# Pillow's own remarks about sizes and tags; set once, since pictures are decoded by several threads.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
 
 class ImageError(SteelsightError):
     """A picture that cannot be used; the message names it and says why."""
@@ -44,11 +47,9 @@ def decode(source: str | os.PathLike[str] | bytes, name: str | None = None) -> G
     if not data:
         raise ImageError(f"{name}: the file is empty (0 bytes); copy it again.")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
-                _check_size(*picture.size, name)
-                return as_grey(_pixels(picture), name)
+        with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+            _check_size(*picture.size, name)
+            return as_grey(_pixels(picture), name)
     except ImageError:
         raise
     except Image.DecompressionBombError:

@@ -12,7 +12,9 @@ NAMES = names()
 
 
 def test_the_family_is_registered() -> None:
-    assert {"squeezenet", "squeezenet_bn_sc", "squeezenet_separable", "squeezenet_dms", "pdmsnet", "millnet"} <= set(NAMES)
+    assert {"squeezenet", "squeezenet_bn_sc", "squeezenet_separable", "squeezenet_dms", "pdmsnet", "millnet"} <= set(
+        NAMES
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -82,6 +82,7 @@ def _folder(folder: Path, part: str | None = None) -> _Found:
     named = {child.name.casefold(): child for child in folders}
     if {"images", "annotations"} <= named.keys():
         yield from _neu_det(named.pop("images"), named.pop("annotations"), part)
+        named.pop("masks", None)
         yield from _beside([*named.values(), *files], "IMAGES and ANNOTATIONS")
     elif any(_neu_label(file) for file in files):
         yield from _neu_cls(files, part)

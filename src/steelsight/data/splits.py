@@ -9,7 +9,6 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +17,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from steelsight.data import catalog
 from steelsight.records import SteelsightError
 
-Protocol = Literal["published", "leak-free"]
+PROTOCOLS = ("published", "leak-free")
 COLUMNS = ["image", "label", "group", "fold"]
 
 
@@ -55,14 +54,14 @@ def assign(
     ]
 
 
-def split(data: Path, out: Path, protocol: Protocol, folds: int, groups: Path | None, seed: int) -> list[int]:
+def split(data: Path, out: Path, protocol: str, folds: int, *, groups: Path | None, seed: int) -> list[int]:
     """Writes the fold file of a labelled folder and returns the number of pictures in each fold."""
     labelled = catalog.read(data)
     root = data if data.is_dir() else data.parent
     names = [name_of(sample.path, root) for sample in labelled.samples]
     labels = [sample.label for sample in labelled.samples]
-    if protocol not in ("published", "leak-free"):
-        raise SteelsightError(f"There is no protocol {protocol}; give published or leak-free.")
+    if protocol not in PROTOCOLS:
+        raise SteelsightError(f"There is no protocol {protocol}; give {' or '.join(PROTOCOLS)}.")
     if protocol == "leak-free" and groups is None:
         raise SteelsightError(
             "The leak-free protocol needs to know which pictures overlap: give --groups FILE (columns image,group)."
@@ -122,6 +121,8 @@ def read(path: Path) -> list[Assignment]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
+        if not rows:
+            raise ValueError("no line")
         return [Assignment(row["image"], row["label"], row["group"] or "", int(row["fold"])) for row in rows]
     except FileNotFoundError:
         raise SteelsightError(f"{path}: there is no such fold file; make one with `steelsight data split`.") from None
@@ -147,9 +148,7 @@ def match(names: Sequence[str], assignments: Sequence[Assignment], path: Path) -
     return [by_name[name] for name in names]
 
 
-def _parts(
-    labels: Sequence[str], groups: Sequence[str] | None, folds: int, seed: int
-) -> list[npt.NDArray[np.intp]]:
+def _parts(labels: Sequence[str], groups: Sequence[str] | None, folds: int, seed: int) -> list[npt.NDArray[np.intp]]:
     kind = StratifiedGroupKFold if groups else StratifiedKFold
     splitter = kind(folds, shuffle=True, random_state=seed)
     return [test for _, test in splitter.split(np.zeros(len(labels)), list(labels), groups)]

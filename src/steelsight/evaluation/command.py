@@ -54,7 +54,9 @@ def _of_fold(samples: Sequence[Sample], root: Path, folds: Path, fold: int) -> l
     assigned = splits.match([splits.name_of(sample.path, root) for sample in samples], splits.read(folds), folds)
     chosen = [sample for sample, entry in zip(samples, assigned, strict=True) if entry.fold == fold]
     if not chosen:
-        raise SteelsightError(f"{folds}: has no picture in fold {fold}; its folds are 0 to {max(e.fold for e in assigned)}.")
+        raise SteelsightError(
+            f"{folds}: has no picture in fold {fold}; its folds are 0 to {max(e.fold for e in assigned)}."
+        )
     return chosen
 
 

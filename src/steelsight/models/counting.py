@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -43,9 +44,8 @@ def _of_module(module: nn.Module, x: Tensor, output: Tensor) -> int:
     return 0
 
 
-def _weighted(module: nn.Module, x: Tensor, output: Tensor) -> int:  # noqa: ARG001
-    weight, bias = module.weight, module.bias
-    return output.numel() * (prod(weight.shape[1:]) + (bias is not None))  # type: ignore[arg-type, union-attr]
+def _weighted(module: Any, _: Tensor, output: Tensor) -> int:
+    return output.numel() * (prod(module.weight.shape[1:]) + int(module.bias is not None))
 
 
 _RULES: tuple[tuple[type[nn.Module] | tuple[type[nn.Module], ...], Callable[[nn.Module, Tensor, Tensor], int]], ...] = (

@@ -5,6 +5,8 @@ Every network is trained, exported and compared inside this module, so that ther
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -17,7 +19,8 @@ class GreyNetwork(nn.Module):
 
     def __init__(self, network: nn.Module, in_chans: int) -> None:
         super().__init__()
-        self.network, self.in_chans = network, in_chans
+        self.network: Any = network
+        self.in_chans = in_chans
 
     def normalise(self, grey: Tensor) -> Tensor:
         """Grey levels 0..1, (batch, 1, height, width) -> what the network takes, (batch, in_chans, height, width)."""
@@ -25,7 +28,7 @@ class GreyNetwork(nn.Module):
 
     def forward(self, grey: Tensor) -> Tensor:
         """Grey levels 0..1, (batch, 1, height, width) -> logits (batch, classes)."""
-        return self.network(self.normalise(grey))  # type: ignore[no-any-return]
+        return self.network(self.normalise(grey))
 
     def with_map(self, grey: Tensor) -> tuple[Tensor, Tensor]:
         """Grey levels 0..1 -> logits and class map (batch, classes, h, w), whose mean is the logits.
@@ -35,21 +38,21 @@ class GreyNetwork(nn.Module):
         A network without a feature map has a map of one place.
         """
         x = self.normalise(grey)
-        features = self.network.forward_features(x)  # type: ignore[operator]
+        features = self.network.forward_features(x)
         if hasattr(self.network, "forward_map"):
             class_map = self.network.forward_map(features)
             return class_map.mean((2, 3)), class_map
-        logits: Tensor = self.network.forward_head(features)  # type: ignore[operator]
+        logits: Tensor = self.network.forward_head(features)
         if features.ndim != 4 or features.shape[1] != self.network.num_features:
             return logits, logits[:, :, None, None]
         return logits, _map_by_places(self.network, features, logits)
 
 
-def _map_by_places(network: nn.Module, features: Tensor, logits: Tensor) -> Tensor:
+def _map_by_places(network: Any, features: Tensor, logits: Tensor) -> Tensor:
     batch, channels, height, width = features.shape
     places = features.permute(0, 2, 3, 1).reshape(-1, channels, 1, 1)
-    votes = network.forward_head(places).reshape(batch, height, width, -1).permute(0, 3, 1, 2)  # type: ignore[operator]
-    return votes + (logits - votes.mean((2, 3)))[:, :, None, None]  # type: ignore[no-any-return]
+    votes = network.forward_head(places).reshape(batch, height, width, -1).permute(0, 3, 1, 2)
+    return votes + (logits - votes.mean((2, 3)))[:, :, None, None]
 
 
 def fold_to_grey(network: nn.Module) -> None:
@@ -57,13 +60,13 @@ def fold_to_grey(network: nn.Module) -> None:
 
     Raises ValueError where the first layer is not a convolution over all input channels.
     """
-    for name, module in network.named_modules():
+    for module in network.modules():
         if isinstance(module, nn.Conv2d):
             break
     else:
         raise ValueError("The network has no convolution to fold.")
     if module.groups != 1:
-        raise ValueError(f"The first convolution, {name}, has groups and cannot be folded.")
+        raise ValueError("The first convolution has groups and cannot be folded.")
     with torch.no_grad():
         module.weight = nn.Parameter(module.weight.sum(1, keepdim=True))
     module.in_channels = 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import timm
 
@@ -29,10 +30,9 @@ def rows() -> list[Row]:
     """One row a network, fewest parameters first."""
     found = []
     for name in names():
-        network = timm.create_model(name)
-        channels, height, width = timm.get_pretrained_cfg(name).input_size
-        macs = counting.macs(network, (channels, height, width))
-        found.append(Row(name, counting.parameters(network), macs, height))
+        network: Any = timm.create_model(name)
+        size = network.pretrained_cfg["input_size"]
+        found.append(Row(name, counting.parameters(network), counting.macs(network, size), size[1]))
     return sorted(found, key=lambda row: row.parameters)
 
 

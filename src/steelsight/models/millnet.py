@@ -36,11 +36,11 @@ class MillNet(nn.Module):
         self.average = nn.AdaptiveAvgPool2d(1)
 
     def forward_features(self, x: Tensor) -> Tensor:
-        return self.layers(x)  # type: ignore[no-any-return]
+        return self.layers(x)
 
     def forward_map(self, x: Tensor) -> Tensor:
         """Features (batch, 40, h, w) -> class map (batch, num_classes, h, w), whose mean is the logits."""
-        return self.classifier(self.drop(x))  # type: ignore[no-any-return]
+        return self.classifier(self.drop(x))
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         class_map = x if pre_logits else self.forward_map(x)
@@ -77,4 +77,4 @@ default_cfgs = generate_default_cfgs(
 @register_model
 def millnet(pretrained: bool = False, **kwargs: Any) -> MillNet:
     """25,522 parameters, 9.9 M MACs with one channel at 128 pixels."""
-    return build_model_with_cfg(MillNet, "millnet", pretrained, **kwargs)  # type: ignore[no-any-return]
+    return build_model_with_cfg(MillNet, "millnet", pretrained, **kwargs)

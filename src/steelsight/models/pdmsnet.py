@@ -50,7 +50,7 @@ class MixedDepthwise(nn.Module):
 
 
 class Fire(nn.Module):
-    """1x1 squeeze, then a 1x1 and a wider expand branch side by side; `kernels` None makes the wider one a plain 3x3."""
+    """1x1 squeeze, then a 1x1 and a wider expand branch side by side; no `kernels` makes the wider one a plain 3x3."""
 
     def __init__(
         self, in_chans: int, squeeze: int, expand: int, kernels: Sequence[int] | None, norm: bool = True
@@ -123,7 +123,9 @@ class PdmsNet(nn.Module):
                 in_chans = 2 * expand
             return blocks
 
-        def group(in_chans: int, whole: Sequence[tuple[int, int]], half: Sequence[tuple[int, int]], split: bool) -> nn.Module:
+        def group(
+            in_chans: int, whole: Sequence[tuple[int, int]], half: Sequence[tuple[int, int]], split: bool
+        ) -> nn.Module:
             return PartialGroup(in_chans, fires(in_chans // 2, half)) if split else fires(in_chans, whole)
 
         self.stem = nn.Conv2d(in_chans, STEM_CHANNELS, 7, stride=2)
@@ -152,15 +154,15 @@ class PdmsNet(nn.Module):
         x = self.pool(self.act(self.stem(x)))
         x = self.pool(self.group_1(x))
         x = self.pool(self.group_2(x))
-        return self.last(x)  # type: ignore[no-any-return]
+        return self.last(x)
 
     def forward_map(self, x: Tensor) -> Tensor:
         """Features (batch, 512, h, w) -> class map (batch, num_classes, h, w), whose mean is the logits."""
-        return self.last_act(self.classifier(self.drop(x)))  # type: ignore[no-any-return]
+        return self.last_act(self.classifier(self.drop(x)))
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         if pre_logits:
-            return self.average(x).flatten(1)  # type: ignore[no-any-return]
+            return self.average(x).flatten(1)
         class_map = self.forward_map(x)
         return self.average(class_map).flatten(1) if self.global_pool else class_map
 
@@ -211,13 +213,15 @@ default_cfgs = generate_default_cfgs(
 
 
 def _create(variant: str, pretrained: bool, defaults: dict[str, Any], changes: dict[str, Any]) -> PdmsNet:
-    return build_model_with_cfg(PdmsNet, variant, pretrained, **{**defaults, **changes})  # type: ignore[no-any-return]
+    return build_model_with_cfg(PdmsNet, variant, pretrained, **{**defaults, **changes})
 
 
 @register_model
 def squeezenet(pretrained: bool = False, **kwargs: Any) -> PdmsNet:
     """torchvision's `squeezenet1_0`: 738,502 parameters, 743.53 M MACs at 6 classes."""
-    return _create("squeezenet", pretrained, {"kernels": None, "partial": (False, False), "norm": False, "last_relu": True}, kwargs)
+    return _create(
+        "squeezenet", pretrained, {"kernels": None, "partial": (False, False), "norm": False, "last_relu": True}, kwargs
+    )
 
 
 @register_model

@@ -1,4 +1,4 @@
-"""The card in a model file's metadata: JSON out, and JSON in with every field checked, since files come from anywhere."""
+"""The card in a model file's metadata: JSON out, and JSON in with every field checked: files come from anywhere."""
 
 from __future__ import annotations
 

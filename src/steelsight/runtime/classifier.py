@@ -86,9 +86,7 @@ class Classifier:
                 grey, class_map, shares = next(answers)
                 yield self._prediction(name, grey.shape, class_map, shares), grey
 
-    def _prediction(
-        self, name: str, size: tuple[int, int], class_map: FloatArray, shares: FloatArray
-    ) -> Prediction:
+    def _prediction(self, name: str, size: tuple[int, int], class_map: FloatArray, shares: FloatArray) -> Prediction:
         best = int(shares.argmax())
         label, confidence = self.classes[best], float(shares[best])
         heat = regions.heat_of(class_map, best)
@@ -123,7 +121,9 @@ def load(name_or_file: str | os.PathLike[str] = DEFAULT_MODEL, threads: int | No
         raise SteelsightError(f"{path}: is damaged or not an ONNX model; export or copy it again.") from None
     text = session.get_modelmeta().custom_metadata_map.get(cards.KEY)
     if text is None:
-        raise SteelsightError(f"{path}: is an ONNX model, but not one that steelsight exported; see `steelsight train`.")
+        raise SteelsightError(
+            f"{path}: is an ONNX model, but not one that steelsight exported; see `steelsight train`."
+        )
     card = cards.loads(text, str(path))
     _check_graph(session, card, path)
     return Classifier(session, card, path.stem)
@@ -162,6 +162,8 @@ def _check_graph(session: onnxruntime.InferenceSession, card: Card, path: Path) 
 
 
 def _name(source: Source | SteelsightError, number: int) -> str:
+    if isinstance(source, SteelsightError):
+        return str(source).partition(": ")[0]  # sentences about files begin with their path
     return os.fspath(source) if isinstance(source, str | os.PathLike) else f"image {number + 1}"
 
 

@@ -38,7 +38,7 @@ def augment(grey: Tensor, how: Augmentation, seed: int, epoch: int, numbers: Seq
 
 
 def _placement(how: Augmentation, rng: np.random.Generator) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    """2x3 matrix from output to input coordinates (-1..1): flip, turn, rotation, scale, and a shift that stays inside."""
+    """2x3 matrix from output to input coordinates (-1..1): flip, turn, rotation, scale, a shift that stays inside."""
     angle = np.deg2rad(rng.uniform(-how.rotation, how.rotation)) + (np.pi / 2) * rng.integers(4) * how.turn
     zoom = how.scale ** rng.uniform(-1, 1)
     mirror = -1.0 if how.flip and rng.random() < 0.5 else 1.0

@@ -22,10 +22,20 @@ from steelsight.training.recipe import Recipe
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Pictures with the numbers of their classes."""
+    """Pictures with the numbers of their classes, and how much each class weighs in the loss."""
 
     pictures: Pictures
     targets: Tensor
+    class_weights: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Learner:
+    """What training changes: the network, the average of its weights, and the optimizer's memory."""
+
+    network: nn.Module
+    average: AveragedModel
+    optimizer: Optimizer
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
@@ -50,38 +60,36 @@ def batches(count: int, recipe: Recipe, epoch: int) -> Iterator[list[int]]:
 
 def train_epoch(
     fabric: Fabric,
-    network: nn.Module,
-    average: AveragedModel,
-    optimizer: Optimizer,
+    learner: Learner,
     part: Part,
-    class_weights: Tensor,
     recipe: Recipe,
     epoch: int,
+    *,
     on_step: Callable[[], None],
 ) -> dict[str, float]:
     """One pass over the training part. Raises SteelsightError as soon as the loss is not finite."""
-    network.train()
+    learner.network.train()
     torch.manual_seed(_number(recipe.seed, epoch, fabric.global_rank))
     size, first = recipe.stage_of(epoch).size, epoch * steps_per_epoch(len(part.pictures), recipe)
     steps = recipe.epochs * steps_per_epoch(len(part.pictures), recipe)
     losses = []
     for step, numbers in enumerate(batches(len(part.pictures), recipe, epoch), start=first):
-        for group in optimizer.param_groups:
+        for group in learner.optimizer.param_groups:
             group["lr"] = learning_rate(recipe, step, steps)
         mine = numbers[fabric.global_rank :: fabric.world_size]
         grey = fabric.to_device(part.pictures.batch(mine, size)).float() / 255
         grey = augment(grey, recipe.augmentation, recipe.seed, epoch, mine)
-        logits = network(grey.contiguous(memory_format=torch.channels_last)).float()
+        logits = learner.network(grey.contiguous(memory_format=torch.channels_last)).float()
         target = fabric.to_device(part.targets[mine])
-        loss = F.cross_entropy(logits, target, class_weights, label_smoothing=recipe.label_smoothing)
+        loss = F.cross_entropy(logits, target, part.class_weights, label_smoothing=recipe.label_smoothing)
         if not torch.isfinite(loss):
             raise SteelsightError(
                 f"Training diverged in epoch {epoch + 1}: the loss is not finite; lower learning_rate in the recipe."
             )
         fabric.backward(loss)
-        optimizer.step()
-        optimizer.zero_grad()
-        average.update_parameters(network)
+        learner.optimizer.step()
+        learner.optimizer.zero_grad()
+        learner.average.update_parameters(learner.network)
         losses.append(loss.detach())
         on_step()
     return {
@@ -114,7 +122,7 @@ def predict(fabric: Fabric, network: nn.Module, pictures: Pictures, size: int, b
         grey = fabric.to_device(pictures.batch(numbers, size)).float() / 255
         with fabric.autocast():
             logits.append(network(grey.contiguous(memory_format=torch.channels_last)).float().cpu())
-    return torch.cat(logits).numpy()  # type: ignore[no-any-return]
+    return torch.cat(logits).numpy()
 
 
 def _number(*seeds: int) -> int:

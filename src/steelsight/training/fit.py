@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import timm
@@ -22,7 +22,7 @@ import steelsight.models  # noqa: F401  (registers the networks)
 from steelsight.models.grey import GreyNetwork
 from steelsight.records import FloatArray, Sample, SteelsightError
 from steelsight.training import recipe as recipes
-from steelsight.training.engine import Part, averaging, predict, steps_per_epoch, train_epoch
+from steelsight.training.engine import Learner, Part, averaging, predict, steps_per_epoch, train_epoch
 from steelsight.training.pictures import Pictures
 from steelsight.training.recipe import Recipe
 
@@ -101,35 +101,43 @@ def fit(
     """
     fabric = fabric or make_fabric(recipe)
     torch.manual_seed(recipe.seed)
-    network = create_network(recipe, len(classes)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = create_network(recipe, len(classes)).to(memory_format=torch.channels_last)
     average = AveragedModel(network, multi_avg_fn=averaging(recipe.average_decay), use_buffers=True)
-    average = average.to(fabric.device)
+    averaged = cast(GreyNetwork, average.to(fabric.device).module)
     optimizer = torch.optim.AdamW(_parameter_groups(network, recipe.weight_decay), lr=recipe.learning_rate)
-    wrapped, optimizer = fabric.setup(network, optimizer)
-    parts = [Part(Pictures(samples), _targets(samples, classes)) for samples in (training, validation)]
-    weights = fabric.to_device(_class_weights(parts[0].targets, len(classes), recipe.balance_classes))
-    run = {"recipe": recipes.to_dict(recipe), "classes": list(classes), "pictures": [str(s.path.name) for s in training]}
+    plain = Learner(network, average, optimizer)
+    wrapped, wrapped_optimizer = fabric.setup(network, optimizer)
+    learner = Learner(wrapped, average, wrapped_optimizer)
+    weights = _class_weights(_targets(training, classes), len(classes), recipe.balance_classes)
+    parts = [
+        Part(Pictures(part), _targets(part, classes), fabric.to_device(weights)) for part in (training, validation)
+    ]
+    run = {
+        "recipe": recipes.to_dict(recipe),
+        "classes": list(classes),
+        "pictures": [sample.path.name for sample in training],
+    }
     state = _State()
     if resume and (out / CHECKPOINT).exists():
-        state = _load(out / CHECKPOINT, network, average, optimizer, run)
+        state = _load(out / CHECKPOINT, plain, run)
         on_resume(state.epoch * steps_per_epoch(len(training), recipe))
     for epoch in range(state.epoch, recipe.epochs):
         started = time.monotonic()
-        figures = train_epoch(fabric, wrapped, average, optimizer, parts[0], weights, recipe, epoch, on_step)
-        if len(validation):
-            logits = predict(fabric, average.module, parts[1].pictures, int(figures["size"]))
-            figures |= _validate(logits, parts[1].targets, weights.cpu())
+        figures = train_epoch(fabric, learner, parts[0], recipe, epoch, on_step=on_step)
+        if validation:
+            logits = predict(fabric, averaged, parts[1].pictures, int(figures["size"]))
+            figures |= _validate(logits, parts[1].targets, weights)
         figures["seconds"] = round(time.monotonic() - started, 2)
-        _choose(state, figures, average.module, recipe)
+        _choose(state, figures, averaged, recipe)
         if fabric.is_global_zero:
-            _save(out, network, average, optimizer, state, run)
+            _save(out, plain, state, run)
         on_epoch(figures)
         fabric.barrier()
-    average.module.load_state_dict(state.best_weights)
-    return Fitted(average.module.cpu().eval(), tuple(state.history), state.best_epoch)
+    averaged.load_state_dict(state.best_weights)
+    return Fitted(averaged.cpu().eval(), tuple(state.history), state.best_epoch)
 
 
-def total_cost(count: int, recipe: Recipe) -> list[float]:
+def step_costs(count: int, recipe: Recipe) -> list[float]:
     """Relative cost of every step of a run in order, for a progress bar that knows the time left."""
     steps = steps_per_epoch(count, recipe)
     return [float(stage.size**2) for stage in recipe.stages for _ in range(stage.epochs * steps)]
@@ -148,7 +156,7 @@ def _choose(state: _State, figures: dict[str, float], averaged: torch.nn.Module,
 def _validate(logits: FloatArray, targets: Tensor, weights: Tensor) -> dict[str, float]:
     scores = torch.from_numpy(logits)
     correct = (scores.argmax(1) == targets).float()
-    recalls = [float(correct[targets == number].mean()) for number in targets.unique()]
+    recalls = [float(correct[targets == number].mean()) for number in torch.unique(targets)]
     return {
         "val_loss": float(F.cross_entropy(scores, targets, weights)),
         "val_accuracy": float(correct.mean()),
@@ -173,19 +181,12 @@ def _parameter_groups(network: torch.nn.Module, weight_decay: float) -> list[dic
     return [{"params": weights, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
 
 
-def _save(
-    out: Path,
-    network: torch.nn.Module,
-    average: AveragedModel,
-    optimizer: Any,
-    state: _State,
-    run: dict[str, Any],
-) -> None:
+def _save(out: Path, learner: Learner, state: _State, run: dict[str, Any]) -> None:
     """Writes beside and renames, so that a kill leaves the old checkpoint or the new one."""
     held = {
-        "network": network.state_dict(),
-        "average": average.state_dict(),
-        "optimizer": optimizer.state_dict(),
+        "network": learner.network.state_dict(),
+        "average": learner.average.state_dict(),
+        "optimizer": learner.optimizer.state_dict(),
         "epoch": state.epoch,
         "history": state.history,
         "best_epoch": state.best_epoch,
@@ -193,15 +194,19 @@ def _save(
         "best_weights": state.best_weights,
         "run": json.dumps(run),
     }
-    torch.save(held, out / f"{CHECKPOINT}.new")
-    (out / f"{CHECKPOINT}.new").replace(out / CHECKPOINT)
-    (out / f"{LOG}.new").write_text("".join(json.dumps(figures) + "\n" for figures in state.history))
-    (out / f"{LOG}.new").replace(out / LOG)
+    try:
+        torch.save(held, out / f"{CHECKPOINT}.new")
+        (out / f"{CHECKPOINT}.new").replace(out / CHECKPOINT)
+        (out / f"{LOG}.new").write_text("".join(json.dumps(figures) + "\n" for figures in state.history))
+        (out / f"{LOG}.new").replace(out / LOG)
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
+        raise SteelsightError(
+            f"{out}: the checkpoint of epoch {state.epoch} cannot be written ({error}); "
+            "make room and go on with --resume."
+        ) from None
 
 
-def _load(
-    path: Path, network: torch.nn.Module, average: AveragedModel, optimizer: Any, run: dict[str, Any]
-) -> _State:
+def _load(path: Path, learner: Learner, run: dict[str, Any]) -> _State:
     try:
         held = torch.load(path, map_location="cpu", weights_only=True)
         before = json.loads(held["run"])
@@ -211,9 +216,10 @@ def _load(
     changed += [name for name in ("classes", "pictures") if run[name] != before[name]]
     if changed:
         raise SteelsightError(
-            f"{path}: the run was started with other {', '.join(changed)}; resume it with the same, or give another --out."
+            f"{path}: the run was started with other {', '.join(changed)}; "
+            "resume it with the same, or give another --out."
         )
-    network.load_state_dict(held["network"])
-    average.load_state_dict(held["average"])
-    optimizer.load_state_dict(held["optimizer"])
+    learner.network.load_state_dict(held["network"])
+    learner.average.load_state_dict(held["average"])
+    learner.optimizer.load_state_dict(held["optimizer"])
     return _State(held["epoch"], held["history"], held["best_epoch"], tuple(held["best_rank"]), held["best_weights"])

@@ -52,7 +52,7 @@ class Recipe:
     model: str = "pdmsnet"
     model_options: Mapping[str, Any] = field(default_factory=dict)
     """Passed to `timm.create_model`."""
-    stages: tuple[Stage, ...] = (Stage(60, 128), Stage(10, 160), Stage(20, 224))
+    stages: tuple[Stage, ...] = (Stage(50, 128), Stage(8, 160), Stage(16, 224))
     """Small pictures first; the file works at the size of the last stage."""
     batch_size: int = 32
     """Pictures a step, over all processes."""
@@ -95,7 +95,7 @@ class Recipe:
         if epochs < 1:
             raise SteelsightError(f"The number of epochs is {epochs}; give 1 or more.")
         ends = [sum(stage.epochs for stage in self.stages[: n + 1]) for n in range(len(self.stages))]
-        ends = [round(end * epochs / self.epochs) for end in ends]
+        ends = [min(round(end * epochs / self.epochs), epochs - 1) for end in ends[:-1]] + [epochs]
         counts = [end - start for start, end in zip([0, *ends], ends, strict=False)]
         stages = (Stage(count, stage.size) for count, stage in zip(counts, self.stages, strict=True) if count)
         return replace(self, stages=tuple(stages))
@@ -177,7 +177,8 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         return _record(hint, value, where)
     if Stage in get_args(hint) and isinstance(value, list):
         return tuple(_record(Stage, entry, where) for entry in value)
-    expected = {bool: bool, int: int, float: (int, float), str: str}.get(hint, Mapping)
+    kinds: dict[Any, Any] = {bool: bool, int: int, float: (int, float), str: str}
+    expected = kinds.get(hint, Mapping)
     if not isinstance(value, expected) or (isinstance(value, bool) and hint is not bool):
         raise SteelsightError(f"{where}: cannot be {value!r}; see the recipe's defaults for what it takes.")
     return float(value) if hint is float else value

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
 
+from lightning.fabric import Fabric
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -14,11 +16,11 @@ from steelsight import report
 from steelsight.data import catalog, splits
 from steelsight.evaluation.evaluate import evaluate
 from steelsight.evaluation.provenance import provenance
-from steelsight.records import Card, Sample, Scores, SteelsightError
+from steelsight.records import UNKNOWN, Card, Sample, Scores, SteelsightError
 from steelsight.runtime.classifier import load
 from steelsight.training import recipe as recipes
 from steelsight.training.export import export
-from steelsight.training.fit import CHECKPOINT, Fitted, fit, make_fabric, total_cost
+from steelsight.training.fit import CHECKPOINT, Fitted, fit, make_fabric, step_costs
 from steelsight.training.pictures import Pictures, readable
 from steelsight.training.recipe import Recipe
 
@@ -29,10 +31,15 @@ MODEL = "model.onnx"
 class Parts:
     """Who learns, who chooses the epoch, who is looked at once at the end; and what that is called."""
 
+    root: Path
     training: tuple[Sample, ...]
     validation: tuple[Sample, ...]
     test: tuple[Sample, ...]
     protocol: str
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return tuple(sorted({sample.label for sample in self.training}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,32 +70,16 @@ def train(
     samples, fingerprints, unreadable = readable(labelled.samples)
     root = data if data.is_dir() else data.parent
     parts, remarks = choose_parts(samples, root, recipe, folds, fold)
-    classes = sorted({sample.label for sample in samples})
     _prepare(out, recipe, resume)
     fabric = make_fabric(recipe)
     if fabric.is_global_zero:
-        console.print(_summary(parts, classes, recipe), soft_wrap=True)
-    costs = total_cost(len(parts.training), recipe)
-    with _progress(console, quiet=not fabric.is_global_zero) as progress:
-        task = progress.add_task("training", total=sum(costs), facts="")
-        steps_done = iter(costs)
-        fitted = fit(
-            parts.training,
-            parts.validation,
-            classes,
-            recipe,
-            out,
-            fabric=fabric,
-            resume=resume,
-            on_step=lambda: progress.advance(task, next(steps_done)),
-            on_epoch=lambda figures: progress.update(task, facts=_epoch_line(figures, recipe)),
-            on_resume=lambda steps: [progress.advance(task, next(steps_done)) for _ in range(steps)],
-        )
+        console.print(_summary(parts, recipe), soft_wrap=True)
+    fitted = _fit(parts, recipe, out, fabric, console, resume=resume)
     if not fabric.is_global_zero:
         return None
     known = dict(zip((sample.path for sample in samples), fingerprints, strict=True))
     learned_from = tuple(sorted({known[sample.path] for sample in parts.training}))
-    trained = _finish(fitted, parts, classes, recipe, out, root, learned_from)
+    trained = _finish(fitted, parts, recipe, out, learned_from)
     return replace(trained, problems=(*labelled.problems, *unreadable, *remarks))
 
 
@@ -126,15 +117,21 @@ def choose_parts(
         in_groups = [groups[s.path] for s in training] if groups else None
         kept, held = splits.hold_out([s.label for s in training], in_groups, recipe.validation_share, recipe.seed)
         training, validation = [training[n] for n in kept], [training[n] for n in held]
-    return Parts(tuple(training), tuple(validation), tuple(test), protocol), remarks
+    return Parts(root, tuple(training), tuple(validation), tuple(test), protocol), remarks
 
 
 def _check_classes(counts: dict[str, int], root: Path) -> None:
     if len(counts) < 2:
         raise SteelsightError(f"{root}: has only the class {next(iter(counts))}; a classifier needs two or more.")
+    if UNKNOWN in counts:
+        raise SteelsightError(
+            f"{root}: a class cannot be called {UNKNOWN}, which means none of the classes; rename it."
+        )
     for label, count in counts.items():
         if count == 0:
-            raise SteelsightError(f"{root}: class {label} has no training picture; add some or remove its test pictures.")
+            raise SteelsightError(
+                f"{root}: class {label} has no training picture; add some or remove its test pictures."
+            )
 
 
 def _prepare(out: Path, recipe: Recipe, resume: bool) -> None:
@@ -147,19 +144,30 @@ def _prepare(out: Path, recipe: Recipe, resume: bool) -> None:
         raise SteelsightError(f"{out}: cannot be written ({error.strerror}); give another --out.") from None
 
 
-def _finish(
-    fitted: Fitted,
-    parts: Parts,
-    classes: Sequence[str],
-    recipe: Recipe,
-    out: Path,
-    root: Path,
-    learned_from: tuple[str, ...],
-) -> Trained:
+def _fit(parts: Parts, recipe: Recipe, out: Path, fabric: Fabric, console: Console, *, resume: bool) -> Fitted:
+    costs = step_costs(len(parts.training), recipe)
+    steps = iter(costs)
+    with _progress(console, quiet=not fabric.is_global_zero) as progress:
+        task = progress.add_task("training", total=sum(costs), facts="")
+        return fit(
+            parts.training,
+            parts.validation,
+            parts.classes,
+            recipe,
+            out,
+            fabric=fabric,
+            resume=resume,
+            on_step=lambda: progress.advance(task, next(steps)),
+            on_epoch=lambda figures: progress.update(task, facts=_epoch_line(figures, recipe)),
+            on_resume=lambda done: progress.advance(task, sum(islice(steps, done))),
+        )
+
+
+def _finish(fitted: Fitted, parts: Parts, recipe: Recipe, out: Path, learned_from: tuple[str, ...]) -> Trained:
     """Exports, then scores the file itself: what is reported is what will run."""
     card = Card(
         model=recipe.model,
-        classes=tuple(classes),
+        classes=parts.classes,
         size=(recipe.size, recipe.size),
         protocol=parts.protocol,
         training_images=learned_from,
@@ -168,27 +176,29 @@ def _finish(
     everything = Pictures([*parts.training, *parts.validation, *parts.test])
     difference = export(fitted.network, card, out / MODEL, everything)
     scored_on, scored = ("test part", parts.test) if parts.test else ("validation part", parts.validation)
-    scores = evaluate(load(out / MODEL).predict, scored, classes, root).scores if scored else None
+    scores = evaluate(load(out / MODEL).predict, scored, parts.classes, parts.root).scores if scored else None
     facts = {
         "Network": f"{recipe.model}, {recipe.size} pixels",
         "Protocol": parts.protocol,
         "Pictures": f"{len(parts.training)} training, {len(parts.validation)} validation, {len(parts.test)} test",
         "Chosen epoch": f"{fitted.best_epoch} of {recipe.epochs}",
+        "Minutes": f"{sum(figures['seconds'] for figures in fitted.history) / 60:.1f}",
         "Scored on": f"{scored_on}, the exported file",
         "File against network": f"all decisions equal on {len(everything)} pictures, logits within {difference:.1e}",
     }
     result = {"facts": facts, "scores": asdict(scores) if scores else None, "provenance": card.provenance}
     (out / "scores.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     if scores:
-        title = f"{recipe.model} on {root.name}"
+        title = f"{recipe.model} on {parts.root.name}"
         report.write_scores(out / "report.html", scores, title=title, facts=facts, history=fitted.history)
     return Trained(out / MODEL, scores, scored_on, ())
 
 
-def _summary(parts: Parts, classes: Sequence[str], recipe: Recipe) -> str:
+def _summary(parts: Parts, recipe: Recipe) -> str:
     return (
-        f"{recipe.model}: {len(classes)} classes, {len(parts.training)} training pictures, {len(parts.validation)} for "
-        f"choosing the epoch, {len(parts.test)} test pictures ({parts.protocol}), {recipe.epochs} epochs, seed {recipe.seed}"
+        f"{recipe.model}: {len(parts.classes)} classes, {len(parts.training)} training pictures, "
+        f"{len(parts.validation)} for choosing the epoch, {len(parts.test)} test pictures ({parts.protocol}), "
+        f"{recipe.epochs} epochs, seed {recipe.seed}"
     )
 
 

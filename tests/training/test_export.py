@@ -1,0 +1,120 @@
+"""One file, checked: equal to its network on pictures that the export was not traced with, or not kept."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import timm
+import torch
+
+import steelsight
+from steelsight import images
+from steelsight.models.grey import GreyNetwork
+from steelsight.records import Card, Sample, SteelsightError
+from steelsight.runtime.classifier import Classifier
+from steelsight.training.export import export
+from steelsight.training.pictures import Pictures
+from tests.drawn import draw
+
+CLASSES = ("a", "b", "c", "d")
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Pictures:
+    return Pictures(draw(tmp_path_factory.mktemp("steel")))
+
+
+def exported(name: str, in_chans: int, size: int, path: Path, pictures: Pictures) -> tuple[GreyNetwork, Classifier]:
+    torch.manual_seed(0)
+    network = GreyNetwork(timm.create_model(name, num_classes=4, in_chans=in_chans), in_chans)
+    export(network, Card(name, CLASSES, (size, size)), path, pictures)
+    return network, steelsight.load(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "in_chans", "size"),
+    [
+        ("pdmsnet", 1, 96),
+        ("pdmsnet", 3, 64),
+        ("squeezenet", 1, 64),
+        ("millnet", 1, 128),
+        ("mobilenetv3_small_050", 3, 64),
+    ],
+)
+def test_the_file_answers_as_the_network_on_other_pictures(
+    name: str, in_chans: int, size: int, pictures: Pictures, tmp_path: Path
+) -> None:
+    network, classifier = exported(name, in_chans, size, tmp_path / "model.onnx", pictures)
+    rng = np.random.default_rng(0)
+    for height, width in ((size, size), (50, 70), (200, 200)):
+        greys = [rng.integers(0, 256, (height, width), dtype=np.uint8) for _ in range(5)]
+        logits, maps = classifier.logits(greys)
+        pixels = np.stack([images.resize(grey, (size, size)) for grey in greys])[:, None]
+        with torch.no_grad():
+            expected = network(torch.from_numpy(pixels).float() / 255).numpy()
+        np.testing.assert_allclose(logits, expected, atol=1e-4, rtol=1e-4)
+        np.testing.assert_allclose(maps.mean((2, 3)), logits, atol=1e-4)
+
+
+def test_a_network_on_three_equal_channels_is_folded_to_one(pictures: Pictures, tmp_path: Path) -> None:
+    network, _ = exported("pdmsnet", 3, 64, tmp_path / "model.onnx", pictures)
+    assert network.network.stem.weight.shape[1] == 1
+
+
+def test_the_file_holds_no_path_of_the_machine(pictures: Pictures, tmp_path: Path) -> None:
+    exported("millnet", 1, 64, tmp_path / "model.onnx", pictures)
+    content = (tmp_path / "model.onnx").read_bytes()
+    for trace in (b"site-packages", b".py", str(Path(__file__).parents[2]).encode()):
+        assert trace not in content
+
+
+def test_the_file_is_a_valid_onnx_model_of_one_input_and_two_outputs(pictures: Pictures, tmp_path: Path) -> None:
+    exported("millnet", 1, 64, tmp_path / "model.onnx", pictures)
+    model = onnx.load(tmp_path / "model.onnx")
+    onnx.checker.check_model(model, full_check=True)
+    assert [entry.name for entry in model.graph.input] == ["grey"]
+    assert [entry.name for entry in model.graph.output] == ["logits", "class_map"]
+
+
+class _Moody(torch.nn.Module):
+    """Answers otherwise in the file than in training: by the picture's brightness in one, by nothing in the other."""
+
+    num_features = 1
+
+    def __init__(self, broken_map: bool) -> None:
+        super().__init__()
+        self.conv = torch.nn.Conv2d(1, 4, 1)
+        self.broken_map = broken_map
+
+    def forward_features(self, x: torch.Tensor) -> torch.Tensor:
+        return x
+
+    def forward_map(self, x: torch.Tensor) -> torch.Tensor:
+        return self.conv(x)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.conv(x).mean((2, 3)) * (1 if self.broken_map else -1)
+
+
+def test_a_file_that_decides_otherwise_is_not_kept(pictures: Pictures, tmp_path: Path) -> None:
+    with pytest.raises(SteelsightError, match="differently"):
+        export(GreyNetwork(_Moody(False), 1), Card("moody", CLASSES, (64, 64)), tmp_path / "model.onnx", pictures)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_map_that_does_not_average_to_the_logits_is_not_kept(
+    pictures: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = GreyNetwork(_Moody(True), 1)
+    monkeypatch.setattr(network, "with_map", lambda grey: (network(grey), network.network.forward_map(grey) + 1))
+    with pytest.raises(SteelsightError, match="average"):
+        export(network, Card("moody", CLASSES, (64, 64)), tmp_path / "model.onnx", pictures)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pictures_beyond_the_memory_bound_are_decoded_anew(tmp_path: Path) -> None:
+    samples: list[Sample] = draw(tmp_path)
+    kept, anew = Pictures(samples), Pictures(samples, memory=0)
+    for size in (32, 48):
+        assert torch.equal(kept.batch([3, 0, 5], size), anew.batch([3, 0, 5], size))
