@@ -21,6 +21,8 @@ from steelsight.runtime import card as cards
 from steelsight.runtime import regions
 
 DEFAULT_MODEL = "pdmsnet-neu"
+RUN_FILE = "model.onnx"
+"""What `steelsight train` calls the file in a run's folder."""
 BATCH = 16
 
 Source = str | os.PathLike[str] | bytes | npt.NDArray[Any]
@@ -126,7 +128,7 @@ def load(name_or_file: str | os.PathLike[str] = DEFAULT_MODEL, threads: int | No
         )
     card = cards.loads(text, str(path))
     _check_graph(session, card, path)
-    return Classifier(session, card, path.stem)
+    return Classifier(session, card, path.resolve().parent.name if path.name == RUN_FILE else path.stem)
 
 
 def shipped() -> dict[str, Path]:
@@ -141,8 +143,8 @@ def model_file(name_or_file: str | os.PathLike[str]) -> Path:
     if name in shipped():
         return shipped()[name]
     path = Path(name)
-    if path.is_dir() and (path / "model.onnx").is_file():
-        return path / "model.onnx"
+    if path.is_dir() and (path / RUN_FILE).is_file():
+        return path / RUN_FILE
     if not path.is_file():
         known = ", ".join(shipped()) or "none"
         raise SteelsightError(f"{name}: there is no such model file, and the shipped models are {known}.")

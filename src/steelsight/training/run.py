@@ -17,14 +17,12 @@ from steelsight.data import catalog, splits
 from steelsight.evaluation.evaluate import evaluate
 from steelsight.evaluation.provenance import provenance
 from steelsight.records import UNKNOWN, Card, Sample, Scores, SteelsightError
-from steelsight.runtime.classifier import load
+from steelsight.runtime.classifier import RUN_FILE, load
 from steelsight.training import recipe as recipes
 from steelsight.training.export import export
 from steelsight.training.fit import CHECKPOINT, Fitted, fit, make_fabric, step_costs
 from steelsight.training.pictures import Pictures, readable
 from steelsight.training.recipe import Recipe
-
-MODEL = "model.onnx"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,9 +172,9 @@ def _finish(fitted: Fitted, parts: Parts, recipe: Recipe, out: Path, learned_fro
         provenance={**provenance(), "seed": str(recipe.seed), "epoch": f"{fitted.best_epoch} of {recipe.epochs}"},
     )
     everything = Pictures([*parts.training, *parts.validation, *parts.test])
-    difference = export(fitted.network, card, out / MODEL, everything)
+    difference = export(fitted.network, card, out / RUN_FILE, everything)
     scored_on, scored = ("test part", parts.test) if parts.test else ("validation part", parts.validation)
-    scores = evaluate(load(out / MODEL).predict, scored, parts.classes, parts.root).scores if scored else None
+    scores = evaluate(load(out / RUN_FILE).predict, scored, parts.classes, parts.root).scores if scored else None
     facts = {
         "Network": f"{recipe.model}, {recipe.size} pixels",
         "Protocol": parts.protocol,
@@ -191,7 +189,7 @@ def _finish(fitted: Fitted, parts: Parts, recipe: Recipe, out: Path, learned_fro
     if scores:
         title = f"{recipe.model} on {parts.root.name}"
         report.write_scores(out / "report.html", scores, title=title, facts=facts, history=fitted.history)
-    return Trained(out / MODEL, scores, scored_on, ())
+    return Trained(out / RUN_FILE, scores, scored_on, ())
 
 
 def _summary(parts: Parts, recipe: Recipe) -> str:

@@ -1,0 +1,36 @@
+# Two commands matter: `make demo` and `make test`. Each makes its own virtual environment in .venv, once.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/installed
+ifdef PHOTOS
+	$(BIN)/steelsight inspect "$(PHOTOS)" --out demo
+else
+	rm -rf demo
+	$(BIN)/steelsight data synth demo/steel --per-class 100
+	$(BIN)/steelsight train demo/steel --model millnet --set 'stages=[{epochs: 30, size: 128}]' --set batch_size=16 --out demo/run
+	$(BIN)/steelsight data synth demo/fresh --per-class 8 --seed 1
+	$(BIN)/steelsight inspect demo/fresh/IMAGES --model demo/run --out demo
+endif
+	@echo "Open $(CURDIR)/demo/report.html"
+
+test: lint
+	$(BIN)/pytest
+	$(BIN)/python tests/smoke.py
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check src tests studies
+	$(BIN)/ruff format --check src tests studies
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train,dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo build dist

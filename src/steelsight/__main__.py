@@ -1,0 +1,5 @@
+"""`python -m steelsight`, which `torchrun -m steelsight` needs."""
+
+from steelsight.cli import main
+
+main()

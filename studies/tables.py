@@ -1,0 +1,106 @@
+"""Writes the model cards and the README's table from the committed results: `python studies/tables.py`.
+
+A test holds the pages equal to what this makes, so no figure in them is typed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import timm
+
+import steelsight.models  # noqa: F401  (registers the networks)
+from steelsight.models.counting import parameters
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "studies" / "results"
+README, CARD = ROOT / "README.md", ROOT / "docs" / "model-cards" / "pdmsnet-neu.md"
+BEGIN, END = "<!-- results: begin, made by studies/tables.py -->", "<!-- results: end -->"
+PROTOCOLS = {
+    "neu-cls-published": "published: random folds, test images overlap training images",
+    "neu-cls-leak-free": "leak-free: no test image shares a pixel with a training image",
+}
+
+
+def pages() -> dict[Path, str]:
+    """Every generated page with its text."""
+    return {README: _between_marks(README.read_text(encoding="utf-8"), _table(_results("pdmsnet"))), CARD: _card()}
+
+
+def _results(model: str) -> list[dict[str, Any]]:
+    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted((RESULTS / model).glob("*.json"))]
+
+
+def _table(results: list[dict[str, Any]]) -> str:
+    lines = [
+        "| PDMSNet on NEU-CLS, one fold each | test images | wrong | accuracy % | macro F1 % |",
+        "|---|---|---|---|---|",
+    ]
+    for result in reversed(results):
+        name, fold = result["facts"]["Protocol"].rsplit(", ", 1)
+        scores = result["scores"]
+        lines.append(
+            f"| {PROTOCOLS[name]} ({fold}, seed {result['provenance']['seed']}) | {scores['images']} "
+            f"| {len(scores['mistakes'])} | {100 * scores['accuracy']:.2f} | {100 * scores['macro_f1']:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def _between_marks(text: str, table: str) -> str:
+    return re.sub(f"{re.escape(BEGIN)}.*{re.escape(END)}", lambda _: f"{BEGIN}\n{table}\n{END}", text, flags=re.DOTALL)
+
+
+ABOUT = """# Model card: pdmsnet-neu
+
+Made by `studies/tables.py` from `studies/results/pdmsnet/`; do not edit by hand.
+
+* **What it is.** PDMSNet (paper 1), {printed:,} parameters as printed, {grey:,} with the grey first layer that is
+  shipped; 224x224 pixels; six classes: crazing, inclusion, patches, pitted_surface, rolled-in_scale, scratches.
+* **Trained on** all 1,800 images of NEU-CLS, from scratch, with the recipe that was frozen on a part of them. So nothing
+  is left to test this very file on: the scores below are those of its **siblings**, trained by the same recipe on part
+  of the data, each scored once on a fold that it never saw.
+* **Not for** defects beyond these classes: it knows no defect-free steel and always names one of the six.
+* **Licence.** The code is Apache-2.0. The owners of NEU-CLS state no licence for their images; see NOTICE.
+
+## Scores of the siblings
+
+{table}
+
+One fold and one seed of each protocol so far; more folds and seeds, and intervals, are still to come.
+"""
+
+
+def _card() -> str:
+    results = _results("pdmsnet")
+    printed, grey = (parameters(timm.create_model("pdmsnet", in_chans=channels)) for channels in (3, 1))
+    sections = [ABOUT.format(printed=printed, grey=grey, table=_table(results))]
+    return "\n".join([*sections, *(_section(result) for result in reversed(results))])
+
+
+def _section(result: dict[str, Any]) -> str:
+    facts, scores, source = result["facts"], result["scores"], result["provenance"]
+    lines = [f"## {facts['Protocol']}", ""]
+    lines += ["| class | precision % | recall % | F1 % | images |", "|---|---|---|---|---|"]
+    for name, entry in scores["per_class"].items():
+        figures = " | ".join(f"{100 * entry[key]:.2f}" for key in ("precision", "recall", "f1"))
+        lines.append(f"| {name} | {figures} | {entry['support']} |")
+    lines += ["", f"{len(scores['mistakes'])} of {scores['images']} wrong.", ""]
+    lines += [f"* `{each['image']}`: {each['truth']}, taken for {each['predicted']}" for each in scores["mistakes"]]
+    lines += [""] if scores["mistakes"] else []
+    versions = ", ".join(f"{name} {source[name]}" for name in ("torch", "timm", "onnxruntime"))
+    lines += [
+        f"{facts['Pictures']}; epoch {facts['Chosen epoch']}, chosen on the validation part; "
+        f"{facts['Minutes']} minutes.",
+        f"{facts['File against network'].capitalize()}.",
+        f"`{source['command']}`, {versions}, {source['processor']}, {source['date']}.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    for page, text in pages().items():
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(text, encoding="utf-8")
