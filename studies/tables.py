@@ -59,9 +59,9 @@ Made by `studies/tables.py` from `studies/results/pdmsnet/`; do not edit by hand
 
 * **What it is.** PDMSNet (paper 1), {printed:,} parameters as printed, {grey:,} with the grey first layer that is
   shipped; 224x224 pixels; six classes: crazing, inclusion, patches, pitted_surface, rolled-in_scale, scratches.
-* **Trained on** all 1,800 images of NEU-CLS, from scratch, with the recipe that was frozen on a part of them. So nothing
-  is left to test this very file on: the scores below are those of its **siblings**, trained by the same recipe on part
-  of the data, each scored once on a fold that it never saw.
+* **Trained on** all 1,800 images of NEU-CLS, from scratch, with the recipe that was frozen on a part of them. Nothing
+  is left to test this very file on: the scores below are those of its **siblings**, trained by the same recipe on part of
+  the data, each scored once on a fold that it never saw.
 * **Not for** defects beyond these classes: it knows no defect-free steel and always names one of the six.
 * **Licence.** The code is Apache-2.0. The owners of NEU-CLS state no licence for their images; see NOTICE.
 
@@ -92,8 +92,7 @@ def _section(result: dict[str, Any]) -> str:
     lines += [""] if scores["mistakes"] else []
     versions = ", ".join(f"{name} {source[name]}" for name in ("torch", "timm", "onnxruntime"))
     lines += [
-        f"{facts['Pictures']}; epoch {facts['Chosen epoch']}, chosen on the validation part; "
-        f"{facts['Minutes']} minutes.",
+        f"{facts['Pictures']}; epoch {facts['Chosen epoch']}, chosen on validation; {facts['Minutes']} minutes.",
         f"{facts['File against network'].capitalize()}.",
         f"`{source['command']}`, {versions}, {source['processor']}, {source['date']}.",
     ]

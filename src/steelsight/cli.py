@@ -78,7 +78,7 @@ def train(
         _complain(console, trained.problems)
         if trained.scores:
             _print_scores(console, trained.scores, f"On the {trained.scored_on}")
-        console.print(f"Model: {trained.model}    Report: {out / 'report.html'}", soft_wrap=True)
+        console.print(f"Model: {trained.model}    Report: {out / 'report.html'}", markup=False, soft_wrap=True)
         raise typer.Exit(SOME_UNREADABLE if trained.problems else DONE)
 
 
@@ -100,7 +100,7 @@ def evaluate(
         _print_scores(console, evaluation.scores, f"{model} on {data}")
         if evaluation.seen:
             console.print(f"{evaluation.seen} of these pictures are among those that the model was trained on.")
-        console.print(f"Report: {out / 'report.html'}", soft_wrap=True)
+        console.print(f"Report: {out / 'report.html'}", markup=False, soft_wrap=True)
         raise typer.Exit(SOME_UNREADABLE if evaluation.problems else DONE)
 
 
@@ -144,7 +144,7 @@ def data_synth(
 
     with _sentences():
         samples = write(folder, per_class, seed=seed, size=size)
-        _console().print(f"{len(samples)} drawn pictures in {folder}", soft_wrap=True)
+        _console().print(f"{len(samples)} drawn pictures in {folder}", markup=False, soft_wrap=True)
 
 
 @data_app.command("split")
@@ -164,7 +164,7 @@ def data_split(
 
         counts = split(data, out, protocol, folds, groups=groups, seed=seed)
         sizes = ", ".join(map(str, counts))
-        _console().print(f"{out}: {folds} folds of {sizes} pictures", soft_wrap=True)
+        _console().print(f"{out}: {folds} folds of {sizes} pictures", markup=False, soft_wrap=True)
 
 
 def main() -> None:
@@ -206,14 +206,17 @@ def _complain(console: Console, problems: Sequence[str]) -> None:
 
 def _print_scores(console: Console, scores: Scores, title: str) -> None:
     from rich.table import Table
+    from rich.text import Text
 
     def percent(value: float) -> str:
         return f"{100 * value:.2f}"
 
-    table = Table("class", *(_right(name) for name in ("precision %", "recall %", "F1 %", "pictures")), title=title)
+    table = Table(
+        "class", *(_right(name) for name in ("precision %", "recall %", "F1 %", "pictures")), title=Text(title)
+    )
     for name, figures in scores.per_class.items():
         row = (figures.precision, figures.recall, figures.f1)
-        table.add_row(name, *map(percent, row), str(figures.support))
+        table.add_row(Text(name), *map(percent, row), str(figures.support))
     table.add_section()
     averages = (scores.macro_precision, scores.macro_recall, scores.macro_f1)
     table.add_row("mean", *map(percent, averages), str(scores.images))

@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from steelsight.data import catalog
 from steelsight.records import Prediction
@@ -84,11 +85,12 @@ def _show(
     if total <= SHOWN:
         table = Table("image", "label", "confidence", "regions")
         for found in shown:
-            table.add_row(Path(found.image).name, found.label, f"{found.confidence:.3f}", str(len(found.regions)))
+            name = Text(Path(found.image).name)
+            table.add_row(name, Text(found.label or ""), f"{found.confidence:.3f}", str(len(found.regions)))
         screen.print(table)
-    summary = Table("class", "images", title=f"{total} images, model {classifier.name}")
+    summary = Table("class", "images", title=Text(f"{total} images, model {classifier.name}"))
     for label, count in counts.most_common():
-        summary.add_row(label, str(count))
+        summary.add_row(Text(label), str(count))
     if failed:
         summary.add_row("could not be read", str(failed))
     screen.print(summary)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,6 +29,8 @@ class ModelEvaluation:
 def evaluate_model(model: str, data: Path, out: Path, folds: Path | None, fold: int) -> ModelEvaluation:
     """Scores a model on a labelled folder, or on one fold of it. Raises SteelsightError."""
     classifier = load(model)
+    with _writing(out):
+        out.mkdir(parents=True, exist_ok=True)
     labelled = catalog.read(data)
     root = data if data.is_dir() else data.parent
     samples = labelled.samples if folds is None else _of_fold(labelled.samples, root, folds, fold)
@@ -40,14 +43,19 @@ def evaluate_model(model: str, data: Path, out: Path, folds: Path | None, fold: 
         "Seen in training": f"{seen} of {found.scores.images} pictures (same pixels)",
     }
     result = {"facts": facts, "scores": asdict(found.scores), "problems": problems, "provenance": provenance()}
-    try:
-        out.mkdir(parents=True, exist_ok=True)
+    with _writing(out):
         (out / "scores.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
         title = f"{classifier.name} on {root.name}"
         report.write_scores(out / "report.html", found.scores, title=title, facts=facts)
+    return ModelEvaluation(found.scores, problems, seen)
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise SteelsightError(f"{out}: cannot be written ({error.strerror}); give another --out.") from None
-    return ModelEvaluation(found.scores, problems, seen)
 
 
 def _of_fold(samples: Sequence[Sample], root: Path, folds: Path, fold: int) -> list[Sample]:

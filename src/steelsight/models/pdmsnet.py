@@ -212,8 +212,15 @@ default_cfgs = generate_default_cfgs(
 )
 
 
+def _to_three_channels(weights: dict[str, Tensor], _: nn.Module) -> dict[str, Tensor]:
+    """Shipped weights have a grey stem; timm expects three channels and adapts them to any other number."""
+    stem = weights["stem.weight"]
+    return {**weights, "stem.weight": stem.expand(-1, 3, -1, -1) / 3 if stem.shape[1] == 1 else stem}
+
+
 def _create(variant: str, pretrained: bool, defaults: dict[str, Any], changes: dict[str, Any]) -> PdmsNet:
-    return build_model_with_cfg(PdmsNet, variant, pretrained, **{**defaults, **changes})
+    options = {**defaults, **changes}
+    return build_model_with_cfg(PdmsNet, variant, pretrained, pretrained_filter_fn=_to_three_channels, **options)
 
 
 @register_model

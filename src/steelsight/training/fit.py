@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -52,6 +53,7 @@ class _State:
 
 def make_fabric(recipe: Recipe) -> Fabric:
     """Devices as they are found: one or several GPUs, the CPU, or the processes that `torchrun` started."""
+    logging.getLogger("lightning").setLevel(logging.WARNING)
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     on_gpu = torch.cuda.is_available()
     precision: Any = recipe.precision

@@ -71,7 +71,7 @@ def train(
     _prepare(out, recipe, resume)
     fabric = make_fabric(recipe)
     if fabric.is_global_zero:
-        console.print(_summary(parts, recipe), soft_wrap=True)
+        console.print(_summary(parts, recipe), markup=False, soft_wrap=True)
     fitted = _fit(parts, recipe, out, fabric, console, resume=resume)
     if not fabric.is_global_zero:
         return None

@@ -1,0 +1,65 @@
+"""The weights in the package are those of the file beside them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+import torch
+
+import steelsight
+from steelsight import images
+from steelsight.data import catalog
+from steelsight.data.synthetic import CLASSES, draw
+from steelsight.models.grey import GreyNetwork
+from steelsight.runtime.classifier import shipped
+
+MEGABYTE = 1_000_000
+
+
+@pytest.mark.parametrize("in_chans", [1, 3, 4])
+def test_timm_loads_what_the_file_computes(in_chans: int) -> None:
+    classifier = steelsight.load("pdmsnet-neu")
+    network = GreyNetwork(timm.create_model("pdmsnet", pretrained=True, in_chans=in_chans), in_chans).eval()
+    greys = [draw(label, seed, classifier.card.size[0]).pixels for label in CLASSES for seed in range(3)]
+    with torch.no_grad():
+        expected = network(torch.from_numpy(np.stack(greys))[:, None].float() / 255).numpy()
+    np.testing.assert_allclose(classifier.logits(greys)[0], expected, atol=2e-3)
+
+
+def test_another_number_of_classes_keeps_the_features() -> None:
+    whole = timm.create_model("pdmsnet", pretrained=True, in_chans=1).eval()
+    other = timm.create_model("pdmsnet", pretrained=True, in_chans=1, num_classes=4).eval()
+    x = torch.randn(2, 1, 96, 96)
+    torch.testing.assert_close(whole.forward_features(x), other.forward_features(x))
+    assert other(x).shape == (2, 4)
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_a_shipped_file_is_small_and_says_what_it_is(name: str) -> None:
+    path = shipped()[name]
+    card = steelsight.load(name).card
+    assert path.stat().st_size < MEGABYTE
+    assert path.with_suffix(".safetensors").stat().st_size < MEGABYTE
+    assert card.classes == catalog.NEU_CLASSES
+    assert card.scores
+    assert "no licence" in card.licence
+    assert not any("/" in fact for fact in card.provenance.values())
+
+
+def test_the_shipped_model_was_trained_on_all_of_neu(neu: Path) -> None:
+    """File and network agree on all 1,800 images, and its card names the pixels of every one."""
+    classifier = steelsight.load("pdmsnet-neu")
+    samples = catalog.read(neu / "neu-cls").samples
+    greys = [images.decode(sample.path) for sample in samples]
+    assert {images.fingerprint(grey) for grey in greys} == set(classifier.card.training_images)
+    network = GreyNetwork(timm.create_model("pdmsnet", pretrained=True, in_chans=1), 1).eval()
+    changed = 0
+    for start in range(0, len(greys), 50):
+        batch = [images.resize(grey, classifier.card.size) for grey in greys[start : start + 50]]
+        logits, maps = classifier.logits(batch)
+        with torch.no_grad():
+            expected = network(torch.from_numpy(np.stack(batch))[:, None].float() / 255)
+        changed += int((logits.argmax(1) != expected.argmax(1).numpy()).sum())
+        np.testing.assert_allclose(maps.mean((2, 3)), logits, atol=1e-4)
+    assert changed == 0
