@@ -22,8 +22,8 @@ test: lint
 	$(BIN)/python tests/smoke.py
 
 lint: $(VENV)/installed
-	$(BIN)/ruff check src tests studies
-	$(BIN)/ruff format --check src tests studies
+	$(BIN)/ruff check src tests studies benchmarks
+	$(BIN)/ruff format --check src tests studies benchmarks
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

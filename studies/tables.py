@@ -60,8 +60,8 @@ Made by `studies/tables.py` from `studies/results/pdmsnet/`; do not edit by hand
 * **What it is.** PDMSNet (paper 1), {printed:,} parameters as printed, {grey:,} with the grey first layer that is
   shipped; 224x224 pixels; six classes: crazing, inclusion, patches, pitted_surface, rolled-in_scale, scratches.
 * **Trained on** all 1,800 images of NEU-CLS, from scratch, with the recipe that was frozen on a part of them. Nothing
-  is left to test this very file on: the scores below are those of its **siblings**, trained by the same recipe on part of
-  the data, each scored once on a fold that it never saw.
+  is left to test this very file on: the scores below are those of its **siblings**, trained by the same recipe on part
+  of the data, each scored once on a fold that it never saw.
 * **Not for** defects beyond these classes: it knows no defect-free steel and always names one of the six.
 * **Licence.** The code is Apache-2.0. The owners of NEU-CLS state no licence for their images; see NOTICE.
 

@@ -53,7 +53,8 @@ class _State:
 
 def make_fabric(recipe: Recipe) -> Fabric:
     """Devices as they are found: one or several GPUs, the CPU, or the processes that `torchrun` started."""
-    logging.getLogger("lightning").setLevel(logging.WARNING)
+    for chatty in ("lightning.fabric", "lightning.pytorch"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     on_gpu = torch.cuda.is_available()
     precision: Any = recipe.precision
@@ -201,10 +202,9 @@ def _save(out: Path, learner: Learner, state: _State, run: dict[str, Any]) -> No
         (out / f"{CHECKPOINT}.new").replace(out / CHECKPOINT)
         (out / f"{LOG}.new").write_text("".join(json.dumps(figures) + "\n" for figures in state.history))
         (out / f"{LOG}.new").replace(out / LOG)
-    except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
+    except (OSError, RuntimeError):  # torch reports a full disk as RuntimeError
         raise SteelsightError(
-            f"{out}: the checkpoint of epoch {state.epoch} cannot be written ({error}); "
-            "make room and go on with --resume."
+            f"{out}: the checkpoint of epoch {state.epoch} cannot be written; make room and go on with --resume."
         ) from None
 
 
