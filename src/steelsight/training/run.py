@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+import torch
 from lightning.fabric import Fabric
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -169,7 +170,12 @@ def _finish(fitted: Fitted, parts: Parts, recipe: Recipe, out: Path, learned_fro
         size=(recipe.size, recipe.size),
         protocol=parts.protocol,
         training_images=learned_from,
-        provenance={**provenance(), "seed": str(recipe.seed), "epoch": f"{fitted.best_epoch} of {recipe.epochs}"},
+        provenance={
+            **provenance(),
+            "threads": str(torch.get_num_threads()),
+            "seed": str(recipe.seed),
+            "epoch": f"{fitted.best_epoch} of {recipe.epochs}",
+        },
     )
     everything = Pictures([*parts.training, *parts.validation, *parts.test])
     difference = export(fitted.network, card, out / RUN_FILE, everything)
