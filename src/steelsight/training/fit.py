@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
 
@@ -59,7 +60,8 @@ def make_fabric(recipe: Recipe) -> Fabric:
     on_gpu = torch.cuda.is_available()
     precision: Any = recipe.precision
     if precision == "auto":
-        precision = "bf16-mixed" if on_gpu or torch.cpu._is_avx512_bf16_supported() else "32-true"
+        has_bf16 = torch.cuda.is_bf16_supported() if on_gpu else torch.cpu._is_avx512_bf16_supported()
+        precision = "bf16-mixed" if has_bf16 else "32-true"
     fabric = Fabric(
         accelerator="cuda" if on_gpu else "cpu",
         devices="auto" if on_gpu and processes == 1 else int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
@@ -75,8 +77,8 @@ def create_network(recipe: Recipe, classes: int) -> GreyNetwork:
     """The recipe's network by way of timm, one grey channel unless it says otherwise. Raises SteelsightError."""
     options = {"in_chans": 1, **recipe.model_options}
     if not timm.is_model(recipe.model.split(".")[0]):
-        near = ", ".join(timm.list_models(f"*{recipe.model[:6]}*")[:8]) or "see `steelsight models`"
-        raise SteelsightError(f"There is no network called {recipe.model}; near it: {near}.")
+        near = ", ".join(get_close_matches(recipe.model, timm.list_models(), n=5, cutoff=0.5)) or "none"
+        raise SteelsightError(f"There is no network called {recipe.model}; the nearest names: {near}.")
     try:
         return GreyNetwork(timm.create_model(recipe.model, num_classes=classes, **options), int(options["in_chans"]))
     except (TypeError, ValueError, AssertionError) as error:
@@ -103,14 +105,10 @@ def fit(
     checkpoint is of another recipe or other pictures.
     """
     fabric = fabric or make_fabric(recipe)
-    torch.manual_seed(recipe.seed)
-    network = create_network(recipe, len(classes)).to(memory_format=torch.channels_last)
-    average = AveragedModel(network, multi_avg_fn=averaging(recipe.average_decay), use_buffers=True)
-    averaged = cast(GreyNetwork, average.to(fabric.device).module)
-    optimizer = torch.optim.AdamW(_parameter_groups(network, recipe.weight_decay), lr=recipe.learning_rate)
-    plain = Learner(network, average, optimizer)
-    wrapped, wrapped_optimizer = fabric.setup(network, optimizer)
-    learner = Learner(wrapped, average, wrapped_optimizer)
+    plain = _make_learner(recipe, len(classes), fabric)
+    averaged = cast(GreyNetwork, plain.average.module)
+    wrapped, optimizer = fabric.setup(plain.network, plain.optimizer)
+    learner = Learner(wrapped, plain.average, optimizer)
     weights = _class_weights(_targets(training, classes), len(classes), recipe.balance_classes)
     parts = [
         Part(Pictures(part), _targets(part, classes), fabric.to_device(weights)) for part in (training, validation)
@@ -138,6 +136,14 @@ def fit(
         fabric.barrier()
     averaged.load_state_dict(state.best_weights)
     return Fitted(averaged.cpu().eval(), tuple(state.history), state.best_epoch)
+
+
+def _make_learner(recipe: Recipe, classes: int, fabric: Fabric) -> Learner:
+    torch.manual_seed(recipe.seed)
+    network = create_network(recipe, classes).to(memory_format=torch.channels_last)
+    average = AveragedModel(network, multi_avg_fn=averaging(recipe.average_decay), use_buffers=True)
+    optimizer = torch.optim.AdamW(_parameter_groups(network, recipe.weight_decay), lr=recipe.learning_rate)
+    return Learner(network, average.to(fabric.device), optimizer)
 
 
 def step_costs(count: int, recipe: Recipe) -> list[float]:
