@@ -94,5 +94,5 @@ def test_skips_join_the_second_and_fourth_fires_of_equal_width() -> None:
 
 
 def test_another_pooling_is_refused() -> None:
-    with pytest.raises(ValueError, match="this family averages"):
+    with pytest.raises(ValueError, match="can be 'avg'"):
         PdmsNet(global_pool="max")

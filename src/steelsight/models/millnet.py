@@ -11,50 +11,31 @@ from typing import Any
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import Tensor, nn
 
+from steelsight.models.classmap import ClassMapNetwork
+
 __all__ = ["MillNet"]
 
 LAYERS = ((12, 2), (20, 2), (24, 1), (32, 2), (40, 2))
 """Channels and stride of each 3x3 convolution."""
 
 
-class MillNet(nn.Module):
+class MillNet(ClassMapNetwork):
     """Convolution, BatchNorm, ReLU, five times; then the classifier."""
 
     def __init__(
         self, num_classes: int = 6, in_chans: int = 1, drop_rate: float = 0.0, global_pool: str = "avg"
     ) -> None:
         super().__init__()
-        self.num_classes, self.in_chans, self.global_pool = num_classes, in_chans, global_pool
-        self.num_features = self.head_hidden_size = LAYERS[-1][0]
+        self.in_chans = in_chans
         self.layers = nn.Sequential()
         for channels, stride in LAYERS:
             conv = nn.Conv2d(in_chans, channels, 3, stride=stride, padding=1, bias=False)
             self.layers.append(nn.Sequential(conv, nn.BatchNorm2d(channels), nn.ReLU()))
             in_chans = channels
-        self.drop = nn.Dropout(drop_rate)
-        self.classifier: nn.Module = nn.Conv2d(self.num_features, num_classes, 1)
-        self.average = nn.AdaptiveAvgPool2d(1)
+        self.make_head(in_chans, num_classes, drop_rate, global_pool)
 
     def forward_features(self, x: Tensor) -> Tensor:
         return self.layers(x)
-
-    def forward_map(self, x: Tensor) -> Tensor:
-        """Features (batch, 40, h, w) -> class map (batch, num_classes, h, w), whose mean is the logits."""
-        return self.classifier(self.drop(x))
-
-    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
-        class_map = x if pre_logits else self.forward_map(x)
-        return self.average(class_map).flatten(1) if self.global_pool or pre_logits else class_map
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.forward_head(self.forward_features(x))
-
-    def get_classifier(self) -> nn.Module:
-        return self.classifier
-
-    def reset_classifier(self, num_classes: int, global_pool: str = "avg") -> None:
-        self.num_classes, self.global_pool = num_classes, global_pool
-        self.classifier = nn.Conv2d(self.num_features, num_classes, 1) if num_classes else nn.Identity()
 
 
 default_cfgs = generate_default_cfgs(

@@ -17,6 +17,8 @@ import torch
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import Tensor, nn
 
+from steelsight.models.classmap import ClassMapNetwork
+
 __all__ = ["Fire", "PartialGroup", "PdmsNet"]
 
 STEM_CHANNELS = 96
@@ -89,7 +91,7 @@ class PartialGroup(nn.Module):
         return torch.cat([self.fires(self.reduce(x)), x], dim=1)
 
 
-class PdmsNet(nn.Module):
+class PdmsNet(ClassMapNetwork):
     """A network of the family.
 
     kernels: sizes of the mixed depthwise expand branch; None keeps SqueezeNet's plain 3x3.
@@ -111,10 +113,7 @@ class PdmsNet(nn.Module):
         global_pool: str = "avg",
     ) -> None:
         super().__init__()
-        if global_pool not in ("avg", ""):
-            raise ValueError(f"global_pool is {global_pool!r}; this family averages: 'avg', or '' for the class map.")
-        self.num_classes, self.in_chans, self.global_pool = num_classes, in_chans, global_pool
-        self.num_features = self.head_hidden_size = 2 * LAST[1]
+        self.in_chans = in_chans
 
         def fires(in_chans: int, widths: Sequence[tuple[int, int]]) -> nn.Sequential:
             blocks = nn.Sequential()
@@ -134,10 +133,8 @@ class PdmsNet(nn.Module):
         self.group_1 = group(STEM_CHANNELS, GROUP_1, PARTIAL_1, partial[0])
         self.group_2 = group(256, GROUP_2, PARTIAL_2, partial[1])
         self.last = fires(512, [LAST])
-        self.drop = nn.Dropout(drop_rate)
-        self.classifier: nn.Module = nn.Conv2d(self.num_features, num_classes, 1)
+        self.make_head(2 * LAST[1], num_classes, drop_rate, global_pool)
         self.last_act = nn.ReLU() if last_relu else nn.Identity()
-        self.average = nn.AdaptiveAvgPool2d(1)
         self._initialise()
 
     def _initialise(self) -> None:
@@ -157,24 +154,7 @@ class PdmsNet(nn.Module):
         return self.last(x)
 
     def forward_map(self, x: Tensor) -> Tensor:
-        """Features (batch, 512, h, w) -> class map (batch, num_classes, h, w), whose mean is the logits."""
-        return self.last_act(self.classifier(self.drop(x)))
-
-    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
-        if pre_logits:
-            return self.average(x).flatten(1)
-        class_map = self.forward_map(x)
-        return self.average(class_map).flatten(1) if self.global_pool else class_map
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.forward_head(self.forward_features(x))
-
-    def get_classifier(self) -> nn.Module:
-        return self.classifier
-
-    def reset_classifier(self, num_classes: int, global_pool: str = "avg") -> None:
-        self.num_classes, self.global_pool = num_classes, global_pool
-        self.classifier = nn.Conv2d(self.num_features, num_classes, 1) if num_classes else nn.Identity()
+        return self.last_act(super().forward_map(x))
 
 
 def _initialise_stem(stem: nn.Conv2d) -> None:
