@@ -78,7 +78,8 @@ def train(
         _complain(console, trained.problems)
         if trained.scores:
             _print_scores(console, trained.scores, f"On the {trained.scored_on}")
-        console.print(f"Model: {trained.model}    Report: {out / 'report.html'}", markup=False, soft_wrap=True)
+            console.print(f"Report: {out / 'report.html'}", markup=False, soft_wrap=True)
+        console.print(f"Model: {trained.model}", markup=False, soft_wrap=True)
         raise typer.Exit(SOME_UNREADABLE if trained.problems else DONE)
 
 
