@@ -238,16 +238,20 @@ def test_ctrl_c_keeps_what_was_done(drawn: Path, model_file: Path, tmp_path: Pat
     source = next((drawn / "IMAGES").glob("*.png"))
     for n in range(20_000):
         (many / f"{n}.png").symlink_to(source)
-    command = [sys.executable, "-m", "steelsight", "inspect", str(many), "--model", str(model_file), "--out", "out"]
-    process = subprocess.Popen(
-        command,
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # Shells start background jobs with Ctrl-C ignored, and these tests may run in one.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
+    # Shells start background jobs with Ctrl-C ignored, and these tests may run in one.
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    command = [
+        sys.executable,
+        "-c",
+        f"{heed}; from steelsight.cli import main; main()",
+        "inspect",
+        str(many),
+        "--model",
+        str(model_file),
+        "--out",
+        "out",
+    ]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     written = tmp_path / "out" / "predictions.jsonl"
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not (written.exists() and written.stat().st_size > 0):
