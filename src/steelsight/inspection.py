@@ -61,7 +61,7 @@ def inspect(
 
 def _report(folder: Path, classifier: Classifier, pictures: bool) -> InspectionReport:
     card = classifier.card
-    facts = {"Network": f"{card.model}, {card.size[0]}x{card.size[1]} pixels", "Trained on": card.protocol}
+    facts = {"Network": f"{card.model}, {card.size[0]}x{card.size[1]} pixels", "Training": card.protocol}
     facts = {name: value for name, value in facts.items() if value}
     if pictures:
         return InspectionReport(folder, model=classifier.name, classes=classifier.classes, facts=facts)
