@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 
 demo: $(VENV)/installed
 ifdef PHOTOS
-	$(BIN)/steelsight inspect "$(PHOTOS)" --out demo
+	$(BIN)/steelsight inspect "$(PHOTOS)" --out demo || [ $$? = 1 ]  # 1: some could not be read, each is named
 else
 	rm -rf demo
 	$(BIN)/steelsight data synth demo/steel --per-class 100
