@@ -137,6 +137,34 @@ class ClassScores:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model said of a picture whose class is known; `image` is its path below the data's folder."""
+
+    image: str
+    truth: str
+    predicted: str
+    scores: Mapping[str, float]
+
+    @property
+    def is_right(self) -> bool:
+        return self.truth == self.predicted
+
+
+@dataclass(frozen=True, slots=True)
+class Certainty:
+    """What the class scores are worth as probabilities."""
+
+    top_k: Mapping[str, float]
+    """By k (a number, as JSON writes it): share of pictures whose class is among the k with the highest scores."""
+    calibration_error: float
+    """Mean distance of confidence from accuracy, over 15 bins of confidence of equal width."""
+    brier: float
+    """Mean squared distance of the scores from the truth, summed over the classes: 0 is best, 2 worst."""
+    log_loss: float
+    """Mean negative natural logarithm of the true class's score."""
+
+
+@dataclass(frozen=True, slots=True)
 class Scores:
     """What an evaluation found. Rows of `confusion` are the true classes, columns the predicted ones."""
 
@@ -149,3 +177,4 @@ class Scores:
     per_class: Mapping[str, ClassScores]
     confusion: tuple[tuple[int, ...], ...]
     mistakes: tuple[Mistake, ...]
+    certainty: Certainty | None = None

@@ -1,39 +1,103 @@
-"""Scores against counting by hand."""
+"""Every figure against counting by hand, and against scikit-learn's own function where it has one."""
+
+import warnings
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn import metrics as sk
 
-from steelsight.evaluation.metrics import score
+from steelsight.evaluation.metrics import calibration_error, interval, score
+from steelsight.records import Answer
 
-CLASSES = ("a", "b", "c")
-PAIRS = st.lists(
-    st.tuples(st.sampled_from(CLASSES), st.sampled_from(CLASSES), st.floats(0, 1)), min_size=1, max_size=60
-)
+CLASSES = ("a", "b", "c", "d")
 
 
-@given(PAIRS)
-def test_every_figure_is_what_counting_gives(pairs: list[tuple[str, str, float]]) -> None:
-    truths, predicted, confidences = (list(column) for column in zip(*pairs, strict=True))
-    names = [f"{n}.png" for n in range(len(pairs))]
-    scores = score(CLASSES, names, truths, predicted, confidences)
-    counts = np.array([[sum(t == a and p == b for t, p, _ in pairs) for b in CLASSES] for a in CLASSES])
+@st.composite
+def random_answers(draw: st.DrawFn) -> list[Answer]:
+    count, seed = draw(st.integers(1, 60)), draw(st.integers(0, 10**6))
+    rng = np.random.default_rng(seed)
+    shares = rng.dirichlet([draw(st.sampled_from([0.1, 1.0]))] * len(CLASSES), count)
+    truths = rng.integers(len(CLASSES), size=count)
+    return [
+        Answer(f"{n}.png", CLASSES[truth], CLASSES[share.argmax()], dict(zip(CLASSES, share.tolist(), strict=True)))
+        for n, (truth, share) in enumerate(zip(truths, shares, strict=True))
+    ]
+
+
+@given(random_answers())
+def test_counts_are_what_counting_gives(answers: list[Answer]) -> None:
+    scores = score(CLASSES, answers)
+    counts = np.array([[sum(x.truth == a and x.predicted == b for x in answers) for b in CLASSES] for a in CLASSES])
     assert scores.confusion == tuple(map(tuple, counts.tolist()))
     assert scores.accuracy == pytest.approx(np.trace(counts) / counts.sum(), abs=1e-12)
     for n, name in enumerate(CLASSES):
         hit, asked, answered = counts[n, n], counts[n].sum(), counts[:, n].sum()
-        precision, recall = hit / answered if answered else 0.0, hit / asked if asked else 0.0
         found = scores.per_class[name]
-        assert (found.precision, found.recall) == pytest.approx((precision, recall), abs=1e-12)
+        assert found.precision == pytest.approx(hit / answered if answered else 0.0, abs=1e-12)
+        assert found.recall == pytest.approx(hit / asked if asked else 0.0, abs=1e-12)
         assert found.f1 == pytest.approx(2 * hit / (asked + answered) if asked + answered else 0.0, abs=1e-12)
         assert found.support == asked
-    present = [scores.per_class[name] for name in CLASSES if name in truths]
-    assert scores.macro_recall == pytest.approx(np.mean([each.recall for each in present]), abs=1e-12)
-    assert scores.macro_f1 == pytest.approx(np.mean([each.f1 for each in present]), abs=1e-12)
     assert len(scores.mistakes) == counts.sum() - np.trace(counts)
 
 
+@given(random_answers())
+def test_scikit_learn_agrees(answers: list[Answer]) -> None:
+    scores = score(CLASSES, answers)
+    truths, predicted = [x.truth for x in answers], [x.predicted for x in answers]
+    shares = np.array([list(x.scores.values()) for x in answers])
+    present = sorted(set(truths))
+    averages = {"labels": present, "average": "macro", "zero_division": 0.0}
+    assert scores.accuracy == pytest.approx(sk.accuracy_score(truths, predicted), abs=1e-12)
+    assert scores.macro_precision == pytest.approx(sk.precision_score(truths, predicted, **averages), abs=1e-12)
+    assert scores.macro_recall == pytest.approx(sk.recall_score(truths, predicted, **averages), abs=1e-12)
+    assert scores.macro_f1 == pytest.approx(sk.f1_score(truths, predicted, **averages), abs=1e-12)
+    assert scores.certainty is not None
+    assert scores.certainty.log_loss == pytest.approx(sk.log_loss(truths, shares, labels=CLASSES), abs=1e-12)
+    one_hot = np.array([[x.truth == name for name in CLASSES] for x in answers], float)
+    assert scores.certainty.brier == pytest.approx(len(CLASSES) * sk.mean_squared_error(one_hot, shares), abs=1e-12)
+    for k in (1, 2, 3):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            expected = sk.top_k_accuracy_score(truths, shares, k=k, labels=CLASSES)
+        assert scores.certainty.top_k[str(k)] == pytest.approx(expected, abs=1e-12)
+
+
+@given(random_answers())
+def test_calibration_error_is_the_gap_of_each_bin(answers: list[Answer]) -> None:
+    confidences = np.array([max(x.scores.values()) for x in answers])
+    right = np.array([x.is_right for x in answers])
+    gap = 0.0
+    for n in range(15):
+        inside = (confidences > n / 15) & (confidences <= (n + 1) / 15)
+        if inside.any():
+            gap += inside.mean() * abs(right[inside].mean() - confidences[inside].mean())
+    assert calibration_error(confidences, right) == pytest.approx(gap, abs=1e-12)
+
+
+def test_scores_that_say_nothing_are_not_the_first_of_all() -> None:
+    even = dict.fromkeys(CLASSES, 0.25)
+    found = score(CLASSES, [Answer("1.png", "a", "a", even)]).certainty
+    assert found is not None
+    assert found.top_k == {"1": 0.0, "2": 0.0, "3": 0.0}
+
+
 def test_the_surest_mistake_comes_first() -> None:
-    scores = score(CLASSES, ["1", "2", "3"], ["a", "a", "b"], ["b", "c", "b"], [0.4, 0.9, 1.0])
+    def answer(name: str, truth: str, predicted: str, share: float) -> Answer:
+        return Answer(name, truth, predicted, {**dict.fromkeys(CLASSES, (1 - share) / 3), predicted: share})
+
+    scores = score(CLASSES, [answer("1", "a", "b", 0.4), answer("2", "a", "c", 0.9), answer("3", "b", "b", 1.0)])
     assert [(mistake.image, mistake.predicted) for mistake in scores.mistakes] == [("2", "c"), ("1", "b")]
+
+
+def test_an_interval_over_groups_is_wider_than_one_over_pictures() -> None:
+    right = [True] * 90 + [False] * 10
+    alone = interval(right, [str(n) for n in range(100)])
+    together = interval(right, [str(n // 10) for n in range(100)])
+    assert alone[0] < 0.9 < alone[1]
+    assert together[1] - together[0] > 1.5 * (alone[1] - alone[0])
+
+
+def test_nothing_wrong_gives_an_interval_of_one_point() -> None:
+    assert interval([True] * 9, list("aabbccdde")) == (1.0, 1.0)

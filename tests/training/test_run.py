@@ -90,7 +90,15 @@ def test_a_fold_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_a_run_leaves_all_that_design_promises(drawn: Path, model_file: Path) -> None:
     run = model_file.parent
-    names = {"model.onnx", "report.html", "metrics.jsonl", "recipe.yaml", "checkpoint.pt", "scores.json"}
+    names = {
+        "model.onnx",
+        "report.html",
+        "metrics.jsonl",
+        "recipe.yaml",
+        "checkpoint.pt",
+        "scores.json",
+        "answers.jsonl",
+    }
     assert names == {path.name for path in run.iterdir()}
     result = json.loads((run / "scores.json").read_text(encoding="utf-8"))
     assert result["scores"]["images"] == 6

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from steelsight import images, report
 from steelsight.data import catalog, splits
+from steelsight.evaluation import results
 from steelsight.evaluation.evaluate import evaluate
 from steelsight.evaluation.provenance import provenance
 from steelsight.images import ImageError
@@ -42,9 +42,8 @@ def evaluate_model(model: str, data: Path, out: Path, folds: Path | None, fold: 
         "Data": root.name if folds is None else f"{root.name}, {folds.stem}, fold {fold}",
         "Seen in training": f"{seen} of {found.scores.images} pictures (same pixels)",
     }
-    result = {"facts": facts, "scores": asdict(found.scores), "problems": problems, "provenance": provenance()}
     with _writing(out):
-        (out / "scores.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        results.write(out, replace(found, problems=problems), facts, provenance())
         title = f"{classifier.name} on {root.name}"
         report.write_scores(out / "report.html", found.scores, title=title, facts=facts)
     return ModelEvaluation(found.scores, problems, seen)

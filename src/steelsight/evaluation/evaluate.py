@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from steelsight.evaluation.metrics import score
-from steelsight.records import Prediction, Sample, Scores, SteelsightError
+from steelsight.records import Answer, Prediction, Sample, Scores, SteelsightError
 
 Predict = Callable[[Sequence[Path]], Iterable[Prediction]]
 """One prediction for each path, in order; `Classifier.predict` is one."""
@@ -15,9 +15,10 @@ Predict = Callable[[Sequence[Path]], Iterable[Prediction]]
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Scores, and a sentence for each picture or class that was left out."""
+    """Scores, the answers that they count, and a sentence for each picture or class that was left out."""
 
     scores: Scores
+    answers: tuple[Answer, ...]
     problems: tuple[str, ...]
 
 
@@ -29,18 +30,15 @@ def evaluate(predict: Predict, samples: Sequence[Sample], classes: Sequence[str]
     foreign = sorted({sample.label for sample in samples} - set(classes))
     problems = [f"Class {label} is not one of the model's classes and was left out." for label in foreign]
     known = [sample for sample in samples if sample.label in classes]
-    names, truths, predicted, confidences = [], [], [], []
+    answers = []
     for sample, prediction in zip(known, predict([sample.path for sample in known]), strict=True):
-        if prediction.label is None or prediction.confidence is None:
+        if prediction.label is None:
             problems.append(prediction.error or f"{sample.path}: could not be read.")
             continue
         inside = sample.path.relative_to(root) if sample.path.is_relative_to(root) else sample.path
-        names.append(inside.as_posix())
-        truths.append(sample.label)
-        predicted.append(prediction.label)
-        confidences.append(prediction.confidence)
-    if not truths:
+        answers.append(Answer(inside.as_posix(), sample.label, prediction.label, prediction.scores))
+    if not answers:
         raise SteelsightError(
             f"{root}: has no readable picture of the model's classes ({', '.join(classes)}); {' '.join(problems)}"
         )
-    return Evaluation(score(classes, names, truths, predicted, confidences), tuple(problems))
+    return Evaluation(score(classes, answers), tuple(answers), tuple(problems))

@@ -1,22 +1,25 @@
-"""What the predictions are worth: scikit-learn's definitions, in records. Needs the `train` extra."""
+"""What the answers are worth: scikit-learn's definitions, in records. Needs the `train` extra."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from steelsight.records import ClassScores, Mistake, Scores
+from steelsight.records import Answer, Certainty, ClassScores, Mistake, Scores
+
+BINS = 15
+TOP = (1, 2, 3, 5)
+DRAWS = 2000
+
+Floats = npt.NDArray[np.float64]
 
 
-def score(
-    classes: Sequence[str],
-    names: Sequence[str],
-    truths: Sequence[str],
-    predicted: Sequence[str],
-    confidences: Sequence[float],
-) -> Scores:
-    """Scores over at least one picture. Averages are over the classes that have pictures, each counting the same."""
+def score(classes: Sequence[str], answers: Sequence[Answer]) -> Scores:
+    """Scores over at least one answer. Averages are over the classes that have pictures, each counting the same."""
+    truths, predicted = [answer.truth for answer in answers], [answer.predicted for answer in answers]
     present = [name for name in classes if name in set(truths)]
     figures = precision_recall_fscore_support(truths, predicted, labels=list(classes), zero_division=0.0)
     per_class = {
@@ -25,18 +28,52 @@ def score(
     }
     confusion = confusion_matrix(truths, predicted, labels=list(classes))
     mistakes = [
-        Mistake(*entry)
-        for entry in zip(names, truths, predicted, map(float, confidences), strict=True)
-        if entry[1] != entry[2]
+        Mistake(answer.image, answer.truth, answer.predicted, max(answer.scores.values()))
+        for answer in answers
+        if not answer.is_right
     ]
     return Scores(
         classes=tuple(classes),
-        images=len(truths),
-        accuracy=1 - len(mistakes) / len(truths),
+        images=len(answers),
+        accuracy=1 - len(mistakes) / len(answers),
         macro_precision=sum(per_class[name].precision for name in present) / len(present),
         macro_recall=sum(per_class[name].recall for name in present) / len(present),
         macro_f1=sum(per_class[name].f1 for name in present) / len(present),
         per_class=per_class,
         confusion=tuple(tuple(int(count) for count in row) for row in confusion),
         mistakes=tuple(sorted(mistakes, key=lambda mistake: -mistake.confidence)),
+        certainty=certainty(classes, answers),
     )
+
+
+def certainty(classes: Sequence[str], answers: Sequence[Answer]) -> Certainty:
+    """Top-k accuracy, calibration error, Brier score and log-loss of the answers' scores."""
+    shares = np.array([[answer.scores[name] for name in classes] for answer in answers], np.float64)
+    shares = shares / shares.sum(axis=1, keepdims=True)
+    truth = np.array([classes.index(answer.truth) for answer in answers])
+    of_truth = shares[np.arange(len(truth)), truth]
+    # Ties count against the model.
+    place = (shares >= of_truth[:, None]).sum(axis=1)
+    one_hot = np.eye(len(classes))[truth]
+    return Certainty(
+        top_k={str(k): float((place <= k).mean()) for k in TOP if k <= len(classes)},
+        calibration_error=calibration_error(shares.max(axis=1), shares.argmax(axis=1) == truth),
+        brier=float(((shares - one_hot) ** 2).sum(axis=1).mean()),
+        log_loss=float(-np.log(np.clip(of_truth, np.finfo(np.float64).eps, 1)).mean()),
+    )
+
+
+def calibration_error(confidences: Floats, is_right: npt.NDArray[np.bool_], bins: int = BINS) -> float:
+    """Expected calibration error (Guo et al. 2017, eq. 3): bins of equal width, open below and closed above."""
+    numbers = np.clip(np.ceil(confidences * bins).astype(int) - 1, 0, bins - 1)
+    gaps = np.bincount(numbers, is_right - confidences, minlength=bins)
+    return float(np.abs(gaps).sum() / len(confidences))
+
+
+def interval(is_right: Sequence[bool], groups: Sequence[str], seed: int = 0) -> tuple[float, float]:
+    """95 % interval of the accuracy, by 2,000 draws of whole groups: pictures of one group are not independent."""
+    numbers = np.unique(list(groups), return_inverse=True)[1]
+    right, sizes = np.bincount(numbers, np.array(is_right, float)), np.bincount(numbers)
+    draws = np.random.default_rng(seed).integers(len(sizes), size=(DRAWS, len(sizes)))
+    low, high = np.quantile(right[draws].sum(axis=1) / sizes[draws].sum(axis=1), [0.025, 0.975])
+    return float(low), float(high)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from steelsight import report
 from steelsight.data import catalog, splits
+from steelsight.evaluation import results
 from steelsight.evaluation.evaluate import evaluate
 from steelsight.evaluation.provenance import provenance
 from steelsight.records import UNKNOWN, Card, Sample, Scores, SteelsightError
@@ -180,7 +180,7 @@ def _finish(fitted: Fitted, parts: Parts, recipe: Recipe, out: Path, learned_fro
     everything = Pictures([*parts.training, *parts.validation, *parts.test])
     difference = export(fitted.network, card, out / RUN_FILE, everything)
     scored_on, scored = ("test part", parts.test) if parts.test else ("validation part", parts.validation)
-    scores = evaluate(load(out / RUN_FILE).predict, scored, parts.classes, parts.root).scores if scored else None
+    found = evaluate(load(out / RUN_FILE).predict, scored, parts.classes, parts.root) if scored else None
     facts = {
         "Network": f"{recipe.model}, {recipe.size} pixels",
         "Protocol": parts.protocol,
@@ -190,12 +190,11 @@ def _finish(fitted: Fitted, parts: Parts, recipe: Recipe, out: Path, learned_fro
         "Scored on": f"{scored_on}, the exported file",
         "File against network": f"all decisions equal on {len(everything)} pictures, logits within {difference:.1e}",
     }
-    result = {"facts": facts, "scores": asdict(scores) if scores else None, "provenance": card.provenance}
-    (out / "scores.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    if scores:
+    results.write(out, found, facts, card.provenance)
+    if found:
         title = f"{recipe.model} on {parts.root.name}"
-        report.write_scores(out / "report.html", scores, title=title, facts=facts, history=fitted.history)
-    return Trained(out / RUN_FILE, scores, scored_on, ())
+        report.write_scores(out / "report.html", found.scores, title=title, facts=facts, history=fitted.history)
+    return Trained(out / RUN_FILE, found.scores if found else None, scored_on, ())
 
 
 def _summary(parts: Parts, recipe: Recipe) -> str:
