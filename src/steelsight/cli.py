@@ -106,6 +106,49 @@ def evaluate(
 
 
 @app.command()
+def crossval(
+    data: Annotated[Path, typer.Argument(help="Labelled folder or CSV manifest.", metavar="DATA")],
+    model: Annotated[str | None, typer.Option(help="A network of this package or of timm.")] = None,
+    protocol: Annotated[
+        str, typer.Option(help="published (random) or leak-free (groups stay together).")
+    ] = "leak-free",
+    folds: Annotated[str, typer.Option(help="How many folds, or a fold file.")] = "5",
+    seeds: Annotated[str, typer.Option(help="Seeds, separated by commas.")] = "0",
+    out: Annotated[Path, typer.Option(help="Folder of the cells.")] = Path("steelsight-crossval"),
+    recipe: Annotated[Path | None, typer.Option(help="Recipe in YAML.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="In all, shared out over the recipe's stages.", min=1)] = None,
+    change: Annotated[list[str], typer.Option("--set", help="NAME=VALUE in the recipe, such as batch_size=16.")] = [],  # noqa: B006
+    groups: Annotated[Path | None, typer.Option(help="CSV with the columns image,group.")] = None,
+) -> None:
+    """Train and score every fold with every seed; finished cells are kept, so a second call goes on."""
+    with _sentences("train", "torch", "lightning", "timm", "sklearn", "onnx"):
+        from functools import partial
+
+        from steelsight.data import splits
+        from steelsight.training import recipe as recipes
+        from steelsight.training.crossval import crossval as run
+
+        chosen = recipes.load(recipe) if recipe else recipes.Recipe()
+        chosen = recipes.override(chosen, model=model, epochs=epochs, changes=change)
+        console = _console()
+        file = Path(folds)
+        if folds.isdigit():
+            file = out.with_name(f"{out.name}-{protocol}.csv")
+            splits.split(data, file, protocol, int(folds), groups=groups, seed=0)
+        summary = run(data, chosen, file, _seeds(seeds), out, partial(console.print, markup=False, soft_wrap=True))
+        _print_scores(console, summary.pooled, f"{chosen.model}, all cells together")
+        low, high = summary.interval
+        console.print(
+            f"Cells: {100 * summary.mean_accuracy:.2f} ± {100 * summary.deviation:.2f} %, "
+            f"95 % interval over groups {100 * low:.2f} to {100 * high:.2f} %"
+        )
+        for name, values in summary.baselines.items():
+            console.print(f"Beside it, {name}: {100 * sum(values) / len(values):.2f} %")
+        console.print(f"Report: {out / 'report.html'}", markup=False, soft_wrap=True)
+        raise typer.Exit(SOME_UNREADABLE if summary.failed else DONE)
+
+
+@app.command()
 def models() -> None:
     """List the shipped model files, and the networks that can be trained."""
     from rich.table import Table
@@ -192,6 +235,14 @@ def _sentences(extra: str = "", *modules: str) -> Iterator[None]:
     except BrokenPipeError:
         sys.stderr.close()
         raise typer.Exit(DONE) from None
+
+
+def _seeds(text: str) -> list[int]:
+    from steelsight.records import SteelsightError
+
+    if not all(part.strip().isdigit() for part in text.split(",")):
+        raise SteelsightError(f"--seeds {text}: give whole numbers separated by commas, such as 0,1,2.")
+    return [int(part) for part in text.split(",")]
 
 
 def _console() -> Console:

@@ -1,0 +1,60 @@
+"""Cross-validation: every cell once, finished cells kept, a failed one named while the rest runs."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from steelsight.data import splits
+from steelsight.evaluation import results
+from steelsight.records import SteelsightError
+from steelsight.training import recipe as recipes
+from steelsight.training.crossval import SUMMARY, crossval
+from tests.drawn import quick
+
+
+@pytest.fixture(scope="module")
+def folds(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("folds") / "two.csv"
+    splits.split(drawn, path, "published", 2, groups=None, seed=0)
+    return path
+
+
+def test_every_picture_is_tested_once_and_a_second_call_runs_nothing(drawn: Path, folds: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    summary = crossval(drawn, quick(), folds, [0], tmp_path, said.append)
+    assert [(cell["fold"], cell["seed"]) for cell in summary.cells] == [(0, 0), (1, 0)]
+    assert summary.pooled.images == 18
+    assert summary.failed == ()
+    assert summary.mean_accuracy == pytest.approx(summary.pooled.accuracy)
+    answers = [answer for fold in (0, 1) for answer in results.read_answers(tmp_path / f"fold-{fold}-seed-0")]
+    assert len({answer.image for answer in answers}) == 18
+    assert len(summary.errors) == sum(not answer.is_right for answer in answers)
+    assert all(len(values) == 2 for values in summary.baselines.values())
+    assert sum("fold" in line and "%" in line for line in said) == 2
+    first = json.loads((tmp_path / SUMMARY).read_text(encoding="utf-8"))
+    stamps = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/model.onnx")}
+    said.clear()
+    crossval(drawn, quick(), folds, [0], tmp_path, said.append)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/model.onnx")} == stamps
+    assert not any("fold 0" in line for line in said)
+    again = json.loads((tmp_path / SUMMARY).read_text(encoding="utf-8"))
+    assert again["cells"] == first["cells"]
+
+
+def test_cells_of_another_recipe_or_other_folds_are_not_mixed_in(drawn: Path, folds: Path, tmp_path: Path) -> None:
+    recipes.save(quick(seed=3), tmp_path / "recipe.yaml")
+    with pytest.raises(SteelsightError, match="another recipe"):
+        crossval(drawn, quick(), folds, [0], tmp_path, print)
+    recipes.save(quick(), tmp_path / "recipe.yaml")
+    splits.split(drawn, tmp_path / "folds.csv", "published", 3, groups=None, seed=0)
+    with pytest.raises(SteelsightError, match="other folds"):
+        crossval(drawn, quick(), folds, [0], tmp_path, print)
+
+
+def test_cells_that_fail_are_named_with_their_reason(drawn: Path, folds: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    with pytest.raises(SteelsightError, match="There is no network called nonsense"):
+        crossval(drawn, quick(model="nonsense"), folds, [0], tmp_path, said.append)
+    assert len(said) == 2
+    assert "fold 0, seed 0 failed: There is no network called nonsense" in "\n".join(said)
