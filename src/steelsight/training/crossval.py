@@ -93,12 +93,9 @@ def _prepare(out: Path, recipe: Recipe, folds: Path) -> None:
     kept, copy = out / "recipe.yaml", out / "folds.csv"
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for path, is_same in (
-            (kept, lambda: recipes.load(kept) == recipe),
-            (copy, lambda: splits.read(copy) == splits.read(folds)),
-        ):
-            if path.exists() and not is_same():
-                raise SteelsightError(f"{out}: holds cells of another recipe or other folds; give another --out.")
+        is_other = kept.exists() and recipes.load(kept) != recipe
+        if is_other or (copy.exists() and splits.read(copy) != splits.read(folds)):
+            raise SteelsightError(f"{out}: holds cells of another recipe or other folds; give another --out.")
         recipes.save(recipe, kept)
         splits.write(splits.read(folds), copy)
     except OSError as error:
