@@ -63,6 +63,9 @@ def train(
     folds: Folds = None,
     fold: Fold = 0,
     resume: Annotated[bool, typer.Option(help="Go on with the run in --out.")] = False,
+    overlap: Annotated[
+        bool, typer.Option(help="Look for pictures that share pixels and keep them in one part.")
+    ] = True,
 ) -> None:
     """Train a network on labelled photographs; the result is one model file."""
     with _sentences("train", "torch", "lightning", "timm", "sklearn", "onnx"):
@@ -72,7 +75,7 @@ def train(
         chosen = recipes.load(recipe) if recipe else recipes.Recipe()
         chosen = recipes.override(chosen, model=model, epochs=epochs, seed=seed, changes=change)
         console = _console()
-        trained = run(data, chosen, out, console, folds=folds, fold=fold, resume=resume)
+        trained = run(data, chosen, out, console, folds=folds, fold=fold, resume=resume, look_for_overlap=overlap)
         if trained is None:
             raise typer.Exit(DONE)
         _complain(console, trained.problems)
@@ -189,6 +192,27 @@ def data_synth(
     with _sentences():
         samples = write(folder, per_class, seed=seed, size=size)
         _console().print(f"{len(samples)} drawn pictures in {folder}", markup=False, soft_wrap=True)
+
+
+@data_app.command("check")
+def data_check(
+    data: Annotated[Path, typer.Argument(help="Labelled folder or CSV manifest.", metavar="DATA")],
+    out: Annotated[Path, typer.Option(help="Folder for check.json and report.html.")] = Path("steelsight-check"),
+) -> None:
+    """Say what is wrong with a folder: unreadable files, copies, overlap, labels, shortcuts."""
+    with _sentences("train", "sklearn"):
+        from steelsight.evaluation.check import check
+
+        console = _console()
+        with console.status("looking for overlap"):
+            findings = check(data, out)
+        for finding in findings:
+            mark = "[yellow]look[/]" if finding.is_wrong else "[green]fine[/]"
+            console.print(f"{mark}  [bold]{finding.title}.[/] ", end="", soft_wrap=True)
+            console.print(finding.words, markup=False, soft_wrap=True)
+        console.print(f"Report: {out / 'report.html'}", markup=False, soft_wrap=True)
+        left_out = findings[0].is_wrong
+        raise typer.Exit(SOME_UNREADABLE if left_out else DONE)
 
 
 @data_app.command("split")

@@ -165,6 +165,17 @@ class Certainty:
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that a check of a folder says: a sentence or two, and a table that shows it."""
+
+    title: str
+    words: str
+    is_wrong: bool
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Scores:
     """What an evaluation found. Rows of `confusion` are the true classes, columns the predicted ones."""
 

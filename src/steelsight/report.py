@@ -20,7 +20,7 @@ import jinja2
 
 from steelsight.curves import charts
 from steelsight.pictures import Thumbnail, thumbnail
-from steelsight.records import UNKNOWN, FloatArray, GreyImage, Prediction, Scores, SteelsightError
+from steelsight.records import UNKNOWN, Finding, FloatArray, GreyImage, Prediction, Scores, SteelsightError
 
 JSON_LINES, TABLE, PAGE = "predictions.jsonl", "predictions.csv", "report.html"
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -139,6 +139,12 @@ def write_scores(
         _write_page(
             path, "scores.html.j2", title=title, facts=facts, scores=scores, mistakes=mistakes, charts=charts(history)
         )
+
+
+def write_findings(path: Path, findings: Sequence[Finding], *, title: str, facts: Mapping[str, str] = NO_FACTS) -> None:
+    """Writes a self-contained page with a section for each finding. Raises SteelsightError where it cannot."""
+    with _explained(path.parent):
+        _write_page(path, "findings.html.j2", title=title, facts=facts, findings=findings)
 
 
 class _LeastCertain:

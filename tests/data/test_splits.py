@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from sklearn.model_selection import StratifiedKFold
 
-from steelsight.data import splits
+from steelsight.data import splits, synthetic
 from steelsight.records import SteelsightError
 
 FOLDS = Path(__file__).parents[2] / "studies" / "folds"
@@ -100,6 +101,26 @@ def test_split_writes_the_published_folds_of_neu_again(neu: Path, tmp_path: Path
     assert (tmp_path / "folds.csv").read_bytes() == (FOLDS / "neu-cls-published.csv").read_bytes()
 
 
-def test_the_leak_free_protocol_asks_for_groups(drawn: Path, tmp_path: Path) -> None:
-    with pytest.raises(SteelsightError, match="--groups"):
-        splits.split(drawn, tmp_path / "folds.csv", "leak-free", 2, groups=None, seed=0)
+def test_the_leak_free_protocol_looks_for_overlap(tmp_path: Path) -> None:
+    for label in ("patches", "scratches"):
+        (tmp_path / "crops" / label).mkdir(parents=True)
+        for seed in range(3):
+            frame = synthetic.draw(label, seed, 200).pixels
+            for number, x in enumerate((0, 60, 100)):
+                crop = Image.fromarray(frame[:100, x : x + 100])
+                crop.save(tmp_path / "crops" / label / f"{seed}-{number}.png")
+    splits.split(tmp_path / "crops", tmp_path / "folds.csv", "leak-free", 3, groups=None, seed=0)
+    fold_of = {entry.image: entry.fold for entry in splits.read(tmp_path / "folds.csv")}
+    assert len(fold_of) == 18
+    for label in ("patches", "scratches"):
+        for seed in range(3):
+            assert len({fold_of[f"{label}/{seed}-{number}"] for number in range(3)}) == 1
+        assert {fold_of[f"{label}/{seed}-0"] for seed in range(3)} == {0, 1, 2}
+
+
+def test_a_class_in_one_group_stays_whole() -> None:
+    labels, groups = ["a"] * 8 + ["b"] * 4, [*"11223344", *"5555"]
+    kept, held = splits.hold_out(labels, groups, 0.25)
+    assert set(range(8, 12)) <= set(kept)
+    assert len(held) == 2
+    assert {groups[n] for n in kept}.isdisjoint(groups[n] for n in held)

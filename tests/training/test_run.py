@@ -98,6 +98,7 @@ def test_a_run_leaves_all_that_design_promises(drawn: Path, model_file: Path) ->
         "checkpoint.pt",
         "scores.json",
         "answers.jsonl",
+        "groups.csv",
     }
     assert names == {path.name for path in run.iterdir()}
     result = json.loads((run / "scores.json").read_text(encoding="utf-8"))

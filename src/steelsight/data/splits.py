@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from steelsight.data import catalog
+from steelsight.data import catalog, grouping
 from steelsight.records import SteelsightError
 
 PROTOCOLS = ("published", "leak-free")
@@ -55,18 +55,21 @@ def assign(
 
 
 def split(data: Path, out: Path, protocol: str, folds: int, *, groups: Path | None, seed: int) -> list[int]:
-    """Writes the fold file of a labelled folder and returns the number of pictures in each fold."""
+    """Writes the fold file of a labelled folder and returns the number of pictures in each fold.
+
+    groups: a file of them for the leak-free protocol; where None, overlap is looked for and kept beside `out`.
+    """
     labelled = catalog.read(data)
     root = data if data.is_dir() else data.parent
     names = [name_of(sample.path, root) for sample in labelled.samples]
     labels = [sample.label for sample in labelled.samples]
     if protocol not in PROTOCOLS:
         raise SteelsightError(f"There is no protocol {protocol}; give {' or '.join(PROTOCOLS)}.")
-    if protocol == "leak-free" and groups is None:
-        raise SteelsightError(
-            "The leak-free protocol needs to know which pictures overlap: give --groups FILE (columns image,group)."
-        )
-    known = read_groups(groups, names) if groups and protocol == "leak-free" else None
+    known = None
+    if protocol == "leak-free":
+        paths = [sample.path for sample in labelled.samples]
+        kept = out.with_name(f"{out.stem}-groups.csv")
+        known = grouping.read(groups, names) if groups else grouping.find_or_read(paths, names, kept)
     assignments = assign(names, labels, known, folds, seed)
     try:
         write(assignments, out)
@@ -75,38 +78,23 @@ def split(data: Path, out: Path, protocol: str, folds: int, *, groups: Path | No
     return [sum(entry.fold == fold for entry in assignments) for fold in range(folds)]
 
 
-def read_groups(path: Path, names: Sequence[str]) -> list[str]:
-    """The group of each name from a CSV with the columns image and group. Raises SteelsightError."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            known = {Path(row["image"]).with_suffix("").as_posix(): row["group"] for row in csv.DictReader(file)}
-    except FileNotFoundError:
-        raise SteelsightError(f"{path}: there is no such file of groups; check the path.") from None
-    except (OSError, KeyError, TypeError, ValueError, csv.Error):
-        raise SteelsightError(f"{path}: is not a file of groups; it needs the columns image,group.") from None
-    missing = [name for name in names if name not in known]
-    if missing:
-        raise SteelsightError(f"{path}: has no group for {missing[0]}; make it from the same folder.")
-    return [known[name] for name in names]
-
-
 def hold_out(
     labels: Sequence[str], groups: Sequence[str] | None, share: float, seed: int = 0
 ) -> tuple[list[int], list[int]]:
     """Numbers of the pictures that stay, and of those held out: about `share` of each class, groups uncut.
 
-    A class with a single picture stays whole.
+    A class with a single picture, or whose pictures are all in one group, stays whole.
     """
-    if share <= 0:
-        return list(range(len(labels))), []
-    folds = max(2, round(1 / share))
-    counts = {label: list(labels).count(label) for label in set(labels)}
-    alone = {n for n, label in enumerate(labels) if counts[label] < 2}
-    rest = [n for n in range(len(labels)) if n not in alone]
-    folds = min(folds, max(2, min((counts[labels[n]] for n in rest), default=2)))
-    parts = _parts([labels[n] for n in rest], [groups[n] for n in rest] if groups else None, folds, seed)
-    held = sorted(rest[n] for n in parts[0])
-    return [n for n in range(len(labels)) if n not in set(held)], held
+    everything = list(range(len(labels)))
+    units = {label: {groups[n] if groups else n for n in everything if labels[n] == label} for label in set(labels)}
+    split = [n for n in everything if len(units[labels[n]]) > 1]
+    if share <= 0 or not split:
+        return everything, []
+    smallest = min(len(units[labels[n]]) for n in split)
+    folds = max(2, min(round(1 / share), smallest))
+    parts = _parts([labels[n] for n in split], [groups[n] for n in split] if groups else None, folds, seed)
+    held = {split[n] for n in parts[0]}
+    return [n for n in everything if n not in held], sorted(held)
 
 
 def write(assignments: Sequence[Assignment], path: Path) -> None:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from steelsight import report
-from steelsight.data import catalog, splits
+from steelsight.data import catalog, grouping, splits
 from steelsight.evaluation import results
 from steelsight.evaluation.evaluate import evaluate
 from steelsight.evaluation.provenance import provenance
@@ -24,6 +24,8 @@ from steelsight.training.export import export
 from steelsight.training.fit import CHECKPOINT, Fitted, fit, make_fabric, step_costs
 from steelsight.training.pictures import Pictures, readable
 from steelsight.training.recipe import Recipe
+
+GROUPS = "groups.csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +62,21 @@ def train(
     folds: Path | None = None,
     fold: int = 0,
     resume: bool = False,
+    look_for_overlap: bool = True,
 ) -> Trained | None:
     """Trains on DATA and fills `out`. In a run of several processes all but the first return None.
+
+    Without a fold file, pictures that share pixels are kept in one part, unless `look_for_overlap` is False.
 
     Raises SteelsightError where the data or the folder do not allow it.
     """
     labelled = catalog.read(data)
     samples, fingerprints, unreadable = readable(labelled.samples)
     root = data if data.is_dir() else data.parent
-    parts, remarks = choose_parts(samples, root, recipe, folds, fold)
     _prepare(out, recipe, resume)
     fabric = make_fabric(recipe)
+    groups = _groups(samples, root, out, console, fabric) if look_for_overlap and folds is None else None
+    parts, remarks = choose_parts(samples, root, recipe, folds, fold, groups)
     if fabric.is_global_zero:
         console.print(_summary(parts, recipe), markup=False, soft_wrap=True)
     fitted = _fit(parts, recipe, out, fabric, console, resume=resume)
@@ -83,13 +89,18 @@ def train(
 
 
 def choose_parts(
-    samples: Sequence[Sample], root: Path, recipe: Recipe, folds: Path | None, fold: int
+    samples: Sequence[Sample],
+    root: Path,
+    recipe: Recipe,
+    folds: Path | None,
+    fold: int,
+    overlap_groups: Sequence[str] | None = None,
 ) -> tuple[Parts, list[str]]:
     """Parts by fold file, else by the folder's own train/val/test, else all for training; with a validation part.
 
     Returns the parts and remarks for the user. Raises SteelsightError where there is nothing to tell apart.
     """
-    groups: dict[Path, str] = {}
+    groups = dict(zip((s.path for s in samples), overlap_groups, strict=True)) if overlap_groups else {}
     test: list[Sample] = []
     validation = [sample for sample in samples if sample.part == "val"]
     training = [sample for sample in samples if sample.part in (None, "train")]
@@ -117,6 +128,22 @@ def choose_parts(
         kept, held = splits.hold_out([s.label for s in training], in_groups, recipe.validation_share, recipe.seed)
         training, validation = [training[n] for n in kept], [training[n] for n in held]
     return Parts(root, tuple(training), tuple(validation), tuple(test), protocol), remarks
+
+
+def _groups(samples: Sequence[Sample], root: Path, out: Path, console: Console, fabric: Fabric) -> list[str]:
+    """Groups of overlapping pictures, looked for by the first process and kept in the run's folder."""
+    names, paths = [splits.name_of(sample.path, root) for sample in samples], [sample.path for sample in samples]
+    if fabric.is_global_zero:
+        with _progress(console, quiet=False) as progress:
+            task = progress.add_task("looking for overlap", total=None, facts="")
+            grouping.find_or_read(
+                paths,
+                names,
+                out / GROUPS,
+                lambda what, done, total: progress.update(task, completed=done, total=total, facts=what),
+            )
+    fabric.barrier()
+    return grouping.read(out / GROUPS, names)
 
 
 def _check_classes(counts: dict[str, int], root: Path) -> None:
