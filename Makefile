@@ -11,7 +11,7 @@ ifdef PHOTOS
 else
 	rm -rf demo
 	$(BIN)/steelsight data synth demo/steel --per-class 100
-	$(BIN)/steelsight train demo/steel --model millnet --set 'stages=[{epochs: 40, size: 128}]' --set batch_size=16 --no-overlap --out demo/run
+	$(BIN)/steelsight train demo/steel --model millnet --set 'stages=[{epochs: 40, size: 128}]' --set batch_size=16 --out demo/run
 	$(BIN)/steelsight data synth demo/fresh --per-class 8 --seed 1
 	$(BIN)/steelsight inspect demo/fresh/IMAGES --model demo/run --out demo
 endif
