@@ -1,9 +1,9 @@
 """Anchors: places in a picture that are found again, and known again, wherever the picture is cut, turned or mirrored.
 
-An anchor is a place where the smoothed picture is lighter, or darker, than all around it. What it looks like is put into
-64 bits, the signs of the cosine coefficients of its surroundings, coarse before fine. Mirroring a window only changes the
-signs of some coefficients, and transposing it swaps rows and columns, so every window is brought to one standing pose
-without looking at it eight times.
+An anchor is a place where the smoothed picture is lighter, or darker, than all around it. What it looks like is put
+into 64 bits, the signs of the cosine coefficients of its surroundings, coarse before fine. Mirroring a window only
+changes the signs of some coefficients, and transposing it swaps rows and columns, so every window is brought to one
+standing pose without looking at it eight times.
 """
 
 from __future__ import annotations
@@ -81,9 +81,9 @@ def joined(parts: Iterable[Anchors]) -> tuple[Anchors, npt.NDArray[np.int32]]:
 
 
 def smooth(picture: GreyImage, blur: int) -> Smooth:
-    """(height, width) -> (height - 4 * blur, width - 4 * blur): each pixel averaged, twice over, with all up to `blur` away.
+    """(height, width) -> (height - 4 * blur, width - 4 * blur): each pixel averaged with all up to `blur` away, twice.
 
-    Whole numbers, (2 * blur + 1)**4 times the mean, so that a picture and its mirror image come out equal to the last bit.
+    Whole numbers, (2 * blur + 1)**4 times the mean, so that a picture and its mirror image come out equal to the bit.
     """
     soft = picture.astype(np.int32)
     for _ in range(4):  # downwards and across, twice
@@ -174,7 +174,7 @@ def inverse(pose: npt.NDArray[Any] | int) -> npt.NDArray[np.uint8]:
 
 
 def _poses() -> npt.NDArray[np.uint8]:
-    """Number of the pose that mirrors left to right, flips top to bottom and transposes, by (transpose, flip, mirror)."""
+    """Number of the pose that mirrors left to right, flips top to bottom, transposes, by (transpose, flip, mirror)."""
     mirror, flip, transpose = 1, 1 + 2 * 2, 1 + 2 * 1
     numbers = np.zeros((2, 2, 2), np.uint8)
     for at in np.ndindex(2, 2, 2):

@@ -1,6 +1,6 @@
 """How pictures may lie on one another: by anchors with the same code, and by what other overlaps imply.
 
-Anchors are matched by one sort of all their codes, so the cost grows with the number of anchors, not of pairs of pictures.
+Anchors are matched by one sort of all their codes, so the cost grows with the number of anchors, not of pairs.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from steelsight.data.anchors import BITS, Anchors, after, inverse
 Numbers = npt.NDArray[np.int32]
 
 NEXT = 64
-"""An anchor is compared with this many that follow it under the same code, and a crop with as many that follow it in its
-photograph, so that what thousands of pictures show, such as a speck on white, does not cost millions of comparisons."""
+"""An anchor is compared with this many that follow it under the same code, and a crop with as many that follow it in
+its photograph, so that what thousands of pictures show, such as a speck on white, does not cost millions of comparisons."""
 
 _CELL = 4
 """Where pixels were re-encoded, anchors move a little: shifts in the same cell of this many pixels count as one."""
@@ -122,7 +122,7 @@ def _bits(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.int32]:
 
 
 def _counted(ways: Ways, cell: int) -> Ways:
-    """One way for each pair of anchors -> each way once, with the mean shift of its anchors; the most frequent first."""
+    """One way for each pair of anchors -> each way once, with the mean shift of its anchors; most frequent first."""
     keys = np.stack([ways.dx // cell, ways.dy // cell, ways.pose, ways.second, ways.first])
     if not keys.size:
         return ways
@@ -175,7 +175,7 @@ def _meeting(
 
 
 def _turned_round(first: Sequence[int], second: Sequence[int], pose: int, dx: int, dy: int) -> tuple[int, int, int]:
-    """The way to lay the first picture on the second, given that to lay the second on the first; sizes (height, width)."""
+    """The way to lay the first on the second, given that to lay the second on the first; sizes (height, width)."""
     back = int(inverse(pose))
     return back, *_corner(_size(second, pose), back, (-dx, -dy, first[1], first[0]))
 

@@ -1,7 +1,7 @@
-"""Pictures that share pixels: exact duplicates, and crops of one photograph, under any shift, right-angle turn or mirror
-image, re-encoded or not. A split has to keep them together, else it tests on pixels that it trained on.
+"""Pictures that share pixels: exact duplicates, and crops of one photograph, under any shift, right-angle turn or
+mirror image, re-encoded or not. A split has to keep them together, else it tests on pixels that it trained on.
 
-Anchors say which pictures to compare and how (`anchors.py`, `matching.py`); here every pixel of the shared area decides.
+Anchors say which pictures to compare and how (`anchors.py`, `matching.py`); here every shared pixel decides.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ MIN_SIDE = 12
 """The least width and height of a shared area, pixels."""
 
 MIN_DETAILS = 64
-"""So many pixels of a shared area, at least, differ from the pixel above and from the one to the left. Areas with fewer,
-such as white with a speck on it, may be equal by chance."""
+"""So many pixels of a shared area, at least, differ from the pixel above and from the one to the left. Areas with
+fewer, such as white with a speck on it, may be equal by chance."""
 
 LIKENESS = 0.4
 """Re-encoded, the same pixels differ by less than this share of what they differ from themselves a few pixels away. On
@@ -81,15 +81,15 @@ class Overlap:
 
 
 def find(
-    pictures: Sequence[Picture], *, tolerant: bool = True, on_progress: Progress = lambda task, done, total: None
+    pictures: Sequence[Picture], *, tolerant: bool = True, on_progress: Progress = lambda *_: None
 ) -> list[Overlap]:
     """Files or grey pictures -> the pairs that share pixels, one overlap a pair, sorted by their numbers.
 
     `tolerant` also finds pictures that were saved as JPEG after they were cut; the brightness has to stay. Not seen are
     shared areas that are flat, striped without any grain, or less than MIN_SIDE wide. Of pixels that more than
     `matching.NEXT` pictures share not every pair is listed, but enough for `groups`. Files are decoded again whenever
-    they are needed: memory holds 500 MB of pictures at most, and tens of kB for each 200x200 picture's anchors and their
-    matches. Raises ImageError for a file that is not a picture.
+    they are needed: memory holds 500 MB of pictures at most, and tens of kB for each 200x200 picture's anchors and
+    their matches. Raises ImageError for a file that is not a picture.
     """
     if not pictures:
         return []
@@ -230,7 +230,7 @@ def _telling(pixels: GreyImage) -> bool:
 
 
 def _settled(first: Smooth, second: Smooth, laid: Overlap, blur: int) -> Overlap | None:
-    """The shift at which pictures smoothed by `blur` differ least, downhill from the one given; None if that is much."""
+    """The shift at which pictures smoothed by `blur` differ least, downhill from that given; None if that is much."""
     move = 2 * blur + 1
     ours, theirs = shared(first, second, laid)
     if min(ours.shape) <= move:

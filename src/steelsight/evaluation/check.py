@@ -104,11 +104,9 @@ def _duplicates(readable: Readable) -> Finding:
     for name, grey in zip(readable.names, readable.greys, strict=True):
         alike[images.fingerprint(grey)].append(name)
     rows = tuple((", ".join(names),) for names in alike.values() if len(names) > 1)
-    words = (
-        f"{len(rows)} pictures are there more than once, pixel for pixel: keep one of each."
-        if rows
-        else ("No picture is there twice.")
-    )
+    words = "No picture is there twice."
+    if rows:
+        words = f"Pictures that are there more than once, pixel for pixel: {len(rows)}. Keep one of each."
     return Finding("Duplicates", words, bool(rows), ("The same pixels",), rows[:SHOWN])
 
 
