@@ -18,7 +18,7 @@ Numbers = npt.NDArray[np.int32]
 
 NEXT = 64
 """An anchor is compared with this many that follow it under the same code, and a crop with as many that follow it in
-its photograph, so that what thousands of pictures show, such as a speck on white, does not cost millions of comparisons."""
+its photograph: what thousands of pictures show, such as a speck on white, must not cost millions of comparisons."""
 
 _CELL = 4
 """Where pixels were re-encoded, anchors move a little: shifts in the same cell of this many pixels count as one."""
