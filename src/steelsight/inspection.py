@@ -16,7 +16,7 @@ from rich.text import Text
 
 from steelsight.data import catalog
 from steelsight.records import Prediction
-from steelsight.report import InspectionReport
+from steelsight.report import DEFAULT_PICTURES, InspectionReport
 from steelsight.runtime.classifier import Classifier, load
 
 SHOWN = 40
@@ -63,9 +63,8 @@ def _report(folder: Path, classifier: Classifier, pictures: bool) -> InspectionR
     card = classifier.card
     facts = {"Network": f"{card.model}, {card.size[0]}x{card.size[1]} pixels", "Training": card.protocol}
     facts = {name: value for name, value in facts.items() if value}
-    if pictures:
-        return InspectionReport(folder, model=classifier.name, classes=classifier.classes, facts=facts)
-    return InspectionReport(folder, model=classifier.name, classes=classifier.classes, facts=facts, pictures=0)
+    kept = DEFAULT_PICTURES if pictures else 0
+    return InspectionReport(folder, model=classifier.name, classes=classifier.classes, facts=facts, pictures=kept)
 
 
 def _progress(console: Console) -> Progress:
