@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from steelsight.pictures import encode_grey, encode_heat, thumbnail
+from steelsight.pictures import encode_exhibit, encode_grey, encode_heat, thumbnail
 
 
 def opened(data):
@@ -55,3 +55,24 @@ def test_a_textured_picture_stays_small():
     heat = np.random.default_rng(1).random((25, 25), np.float32)
     picture = thumbnail(grey, heat)
     assert 4 / 3 * (len(picture.grey) + len(picture.heat)) < 16_000  # in base64; pure noise is the worst there is
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"), [((200, 200), (200, 200)), ((200, 408, 3), (408, 200)), ((1000, 2008, 3), (512, 255))]
+)
+def test_exhibits_keep_their_proportions(shape, size):
+    picture = opened(encode_exhibit(np.full(shape, 90, np.uint8)))
+    assert picture.size == size
+    assert picture.mode == ("L" if len(shape) == 2 else "RGB")
+
+
+@pytest.mark.parametrize("times", [1, 3, 10])
+def test_a_frame_of_one_pixel_stays_red_however_small_it_gets(times):
+    pixels = np.random.default_rng(0).normal(128, 20, (200 * times, 408 * times, 1)).clip(0, 255).astype(np.uint8)
+    pixels = np.repeat(pixels, 3, axis=2)
+    pixels[:, 40 * times] = (255, 40, 40)
+    shown = np.asarray(opened(encode_exhibit(pixels)), int)
+    column = 40 * shown.shape[1] // 408
+    redness = shown[:, :, 0] - shown[:, :, 1]
+    assert redness[:, column].mean() > 180
+    assert redness[:, [column - 2, column + 2]].mean() < 20  # and thin

@@ -1,9 +1,12 @@
-"""The inspection report and the scores page, without a browser."""
+"""The reports' pages, without a browser."""
 
+import base64
 import csv
+import io
 import json
 import re
 import tracemalloc
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,9 +14,22 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
-from steelsight.records import UNKNOWN, ClassScores, Mistake, Prediction, Region, Scores, SteelsightError
-from steelsight.report import InspectionReport, write_scores
+from steelsight.curves import charts, charts_side_by_side
+from steelsight.pictures import thumbnail
+from steelsight.records import (
+    UNKNOWN,
+    ClassScores,
+    Exhibit,
+    Finding,
+    Mistake,
+    Prediction,
+    Region,
+    Scores,
+    SteelsightError,
+)
+from steelsight.report import InspectionReport, write_findings, write_scores
 
 CLASSES = ("patches", "scratches")
 HOSTILE = [
@@ -284,15 +300,16 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
 def outside_addresses(page):
     """Everything in a page that a browser would fetch from elsewhere."""
     fetched = [value for name, value in page.attributes if name in ("src", "href", "srcset", "action", "data")]
+    fetched = [value for value in fetched if not value.startswith(("data:", "#"))]  # what the page holds itself
     addresses = re.findall(r"https?://[^\s\"')]*|@import|url\([^)]*\)", page.source)
     svg_namespace = "http://www.w3.org/2000/svg"  # a name, not an address
-    return [value for value in fetched if value != "data:,"] + [a for a in addresses if a != svg_namespace]
+    return fetched + [a for a in addresses if a != svg_namespace]
 
 
 def test_pages_fetch_nothing(tmp_path):
     page = report(tmp_path, [prediction(), unreadable()])
-    write_scores(tmp_path / "scores.html", SCORES, title="Drawn", history=HISTORY)
-    for one in (page, Page(tmp_path / "scores.html")):
+    findings = findings_page(tmp_path, {"Overlap": [Exhibit("a and b", grey())]})
+    for one in (page, scores_page(tmp_path, charts=charts(HISTORY), pictures=PICTURES), findings):
         assert outside_addresses(one) == []
         policy = next(value for _, value in one.attributes if value and "default-src" in value)
         assert policy.startswith("default-src 'none';")
@@ -312,6 +329,8 @@ SCORES = Scores(
         Mistake("<b>a</b>.bmp", "scratches", "patches", 0.534),
     ),
 )
+PICTURE = thumbnail(grey(), np.full((4, 4), 0.5, np.float32))
+PICTURES = {"z.bmp": PICTURE, "<b>a</b>.bmp": thumbnail(grey(), None)}
 HISTORY = [
     {"epoch": 1, "train_loss": 1.5, "val_loss": 1.25, "val_accuracy": 0.5, "learning_rate": 0.001},
     {"epoch": 2, "train_loss": 1.0, "val_accuracy": 0.75, "learning_rate": 0.0005},
@@ -356,8 +375,123 @@ def test_scores_page_lists_mistakes_by_file_name(tmp_path):
 
 def test_scores_page_draws_the_curves_there_are_numbers_for(tmp_path):
     assert scores_page(tmp_path).tags.count("figure") == 0
-    page = scores_page(tmp_path, history=HISTORY)
+    page = scores_page(tmp_path, charts=charts(HISTORY))
     assert page.tags.count("figure") == 3
     assert page.tags.count("polyline") == 4
     curves = re.findall(r'<polyline.*?points="(.*?)"', page.source)
     assert [len(points.split()) for points in curves] == [3, 2, 3, 3]
+
+
+def test_a_line_without_a_legend_is_one_of_the_crowd(tmp_path):
+    histories = {f"<run> {number}": [{"val_loss": float(number)}] for number in range(12)}
+    page = scores_page(tmp_path, charts=charts_side_by_side(histories))
+    assert page.tags.count("polyline") == 12
+    shown = words(page.words)
+    assert "lowest: <run> 0, last 0 highest: <run> 11, last 11 10 more" in shown
+    assert "<run> 5, last 5" in shown  # for a pointer that rests on the line
+
+
+def many_mistakes(*mistakes):
+    return replace(SCORES, mistakes=tuple(Mistake(*mistake) for mistake in mistakes))
+
+
+def cards(page):
+    """The words of each card of the gallery of mistakes."""
+    return [
+        words(re.sub(r"<[^>]*>", " ", card)) for card in re.findall(r"<figcaption>.*?</figcaption>", page, re.DOTALL)
+    ]
+
+
+def test_a_mistake_is_shown_with_its_heat_map_and_without(tmp_path):
+    page = scores_page(tmp_path, pictures={"z.bmp": PICTURES["z.bmp"]})
+    kinds = [value.split(",")[0] for name, value in page.attributes if name == "href" and value != "data:,"]
+    assert kinds == ["data:image/jpeg;base64", "#picture-1", "data:image/png;base64"]
+    assert cards(page.source) == ["z.bmp patches, taken for scratches 61.20 %"]
+
+
+def test_a_picture_without_a_heat_map_is_shown_once(tmp_path):
+    page = scores_page(tmp_path, pictures={"<b>a</b>.bmp": PICTURES["<b>a</b>.bmp"]})
+    assert page.tags.count("image") == 1
+    assert "use" not in page.tags
+    assert "heat map" not in page.words
+
+
+def test_mistakes_without_a_picture_are_in_the_table_alone(tmp_path):
+    assert "figure" not in scores_page(tmp_path, pictures={"right.bmp": PICTURES["z.bmp"]}).tags
+    page = scores_page(tmp_path, pictures={"z.bmp": PICTURES["z.bmp"]})
+    assert page.tags.count("figure") == 1
+    assert words(page.words).endswith("<b>a</b>.bmp scratches patches 53.40 % z.bmp patches scratches 61.20 %")
+
+
+def test_a_card_sums_up_what_several_networks_took_an_image_for(tmp_path):
+    scores = many_mistakes(
+        ("once.bmp", "patches", "scratches", 0.9),
+        ("often.bmp", "scratches", "unknown", 0.3),
+        ("often.bmp", "scratches", "patches", 0.5),
+        ("often.bmp", "scratches", "patches", 0.7),
+    )
+    write_scores(tmp_path / "s.html", scores, title="Drawn", pictures=dict.fromkeys(("once.bmp", "often.bmp"), PICTURE))
+    page = Page(tmp_path / "s.html")
+    assert cards(page.source) == [
+        "often.bmp scratches, taken for patches , 2 times mean 60.00 % scratches, taken for unknown 30.00 %",
+        "once.bmp patches, taken for scratches 90.00 %",
+    ]
+    assert words(page.words).count("often.bmp") == 1 + 3  # the table keeps every mistake
+
+
+def test_equally_frequent_mistakes_come_surest_first(tmp_path):
+    scores = many_mistakes(*((f"{share}.bmp", "patches", "scratches", share) for share in (0.5, 0.9, 0.7)))
+    pictures = {mistake.image: PICTURE for mistake in scores.mistakes}
+    write_scores(tmp_path / "s.html", scores, title="Drawn", pictures=pictures)
+    assert [card.split()[0] for card in cards(Page(tmp_path / "s.html").source)] == ["0.9.bmp", "0.7.bmp", "0.5.bmp"]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_of_mistakes_are_only_ever_data(tmp_path, name):
+    for file, image in (("plain.html", "a.bmp"), ("hostile.html", name)):
+        scores = many_mistakes((image, "patches", "scratches", 0.9))
+        write_scores(tmp_path / file, scores, title="Drawn", pictures={image: PICTURE})
+    assert Page(tmp_path / "hostile.html").tags == Page(tmp_path / "plain.html").tags
+
+
+def test_two_hundred_mistakes_can_be_mailed(tmp_path):
+    noise = np.random.default_rng(0).normal(128, 8, (200, 200)).clip(0, 255).astype(np.uint8)
+    picture = thumbnail(noise, np.random.default_rng(1).random((25, 25), np.float32))
+    scores = many_mistakes(*((f"{number}.bmp", "patches", "scratches", 0.9) for number in range(200)))
+    write_scores(tmp_path / "s.html", scores, title="Drawn", pictures={m.image: picture for m in scores.mistakes})
+    assert (tmp_path / "s.html").stat().st_size < 4_000_000
+
+
+FINDINGS = (
+    Finding("Overlap", "Two share pixels.", True, ("Picture", "shares with"), (("a.bmp", "b.bmp"),)),
+    Finding("Duplicates", "No picture is there twice.", False, ("The same pixels",), ()),
+)
+
+
+def findings_page(folder, exhibits):
+    write_findings(folder / "findings.html", FINDINGS, title="Check of <drawn>", exhibits=exhibits)
+    return Page(folder / "findings.html")
+
+
+def test_exhibits_stand_between_the_words_and_the_table_of_their_finding(tmp_path):
+    page = findings_page(tmp_path, {"Overlap": [Exhibit("a and b", grey()), Exhibit("b and c", grey())]})
+    told = words(page.words)
+    assert "Two share pixels. a and b b and c Picture shares with a.bmp b.bmp Duplicates" in told
+    assert page.tags.count("img") == 2
+    assert "img" not in findings_page(tmp_path, {}).tags
+
+
+def test_an_exhibit_is_shown_as_it_is(tmp_path):
+    framed = np.full((200, 408, 3), 128, np.uint8)
+    framed[20:180, [30, 190]] = (255, 40, 40)
+    page = findings_page(tmp_path, {"Overlap": [Exhibit("a and b", framed)]})
+    source = dict(page.attributes)["src"]
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(source.removeprefix("data:image/jpeg;base64,")))), int)
+    assert shown.shape == framed.shape
+    assert shown[25:175, [30, 190]].mean(axis=(0, 1)) == pytest.approx((255, 40, 40), abs=25)
+
+
+@pytest.mark.parametrize("caption", [*HOSTILE, '<b>&"'])
+def test_hostile_captions_are_only_ever_data(tmp_path, caption):
+    plain = findings_page(tmp_path, {"Overlap": [Exhibit("a", grey())]})
+    assert findings_page(tmp_path, {"Overlap": [Exhibit(caption, grey())]}).tags == plain.tags

@@ -1,12 +1,16 @@
 """The inspection report in a browser: what a person sees and does."""
 
+import io
 import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from steelsight.records import UNKNOWN, ClassScores, Prediction, Region, Scores
-from steelsight.report import InspectionReport, write_scores
+from steelsight.curves import charts
+from steelsight.pictures import thumbnail
+from steelsight.records import UNKNOWN, ClassScores, Exhibit, Finding, Mistake, Prediction, Region, Scores
+from steelsight.report import InspectionReport, write_findings, write_scores
 
 selenium = pytest.importorskip("selenium", reason="selenium is not installed: pip install selenium")
 from selenium import webdriver  # noqa: E402
@@ -262,10 +266,54 @@ def test_twenty_thousand_images_keep_the_page_small(browser, tmp_path):
     assert browser.get_log("browser") == []
 
 
-def test_scores_page_opens_cleanly(browser, tmp_path):
+@pytest.fixture
+def scores_page(browser, tmp_path):
     figures = ClassScores(1.0, 1.0, 1.0, 10)
-    scores = Scores(("a", "b"), 20, 1.0, 1.0, 1.0, 1.0, {"a": figures, "b": figures}, ((10, 0), (0, 10)), ())
-    write_scores(tmp_path / "scores.html", scores, title="Drawn", history=[{"epoch": 1, "train_loss": 0.5}])
+    mistakes = tuple(Mistake(f"{HOSTILE}{number}", "a", "b", 0.6) for number in range(5))
+    scores = Scores(("a", "b"), 20, 1.0, 1.0, 1.0, 1.0, {"a": figures, "b": figures}, ((10, 0), (0, 10)), mistakes)
+    picture = thumbnail(np.tile(np.arange(80, dtype=np.uint8), (60, 1)), np.ones((6, 8), np.float32))
+    write_scores(
+        tmp_path / "scores.html",
+        scores,
+        title="Drawn",
+        charts=charts([{"epoch": 1, "train_loss": 0.5}]),
+        pictures={mistake.image: picture for mistake in mistakes},
+    )
+    browser.get_log("browser")
     browser.get((tmp_path / "scores.html").as_uri())
-    assert browser.find_element(By.TAG_NAME, "h1").text == "Drawn"
+    yield browser
     assert browser.get_log("browser") == []
+
+
+def test_scores_page_opens_cleanly(scores_page):
+    assert scores_page.find_element(By.TAG_NAME, "h1").text == "Drawn"
+    assert scores_page.title.startswith("Drawn")
+
+
+def test_a_mistake_is_seen_plain_and_with_heat(scores_page):
+    plain, heated = find(scores_page, ".mistake svg")[:2]
+    assert plain.rect["y"] == heated.rect["y"]
+    assert plain.size == heated.size
+    red, _, blue = middle(plain)
+    assert red == blue
+    red, _, blue = middle(heated)
+    assert red > blue + 50
+
+
+def middle(element):
+    """RGB, as seen, in the middle of an element."""
+    with Image.open(io.BytesIO(element.screenshot_as_png)) as seen:
+        return seen.convert("RGB").getpixel((seen.width // 2, seen.height // 2))
+
+
+def test_galleries_fit_on_narrow_screens(scores_page, tmp_path):
+    exhibit = Exhibit("a and b " * 30, np.zeros((200, 408, 3), np.uint8))
+    finding = Finding("Overlap", "Two share pixels.", True, (), ())
+    write_findings(tmp_path / "check.html", [finding], title="Check", exhibits={"Overlap": [exhibit] * 3})
+    size = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    scores_page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    width = "return document.documentElement.scrollWidth"
+    assert scores_page.execute_script(width) <= 390
+    scores_page.get((tmp_path / "check.html").as_uri())
+    assert scores_page.execute_script(width) <= 390
+    scores_page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

@@ -175,6 +175,15 @@ class Finding:
     rows: tuple[tuple[str, ...], ...]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Exhibit:
+    """A picture that shows what a finding says."""
+
+    caption: str
+    pixels: npt.NDArray[np.uint8]
+    """Grey levels, shape (height, width), or RGB, shape (height, width, 3)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scores:
     """What an evaluation found. Rows of `confusion` are the true classes, columns the predicted ones."""

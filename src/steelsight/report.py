@@ -8,19 +8,32 @@ import csv
 import heapq
 import json
 import secrets
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
+from statistics import fmean
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 import jinja2
 
-from steelsight.curves import charts
-from steelsight.pictures import Thumbnail, thumbnail
-from steelsight.records import UNKNOWN, Finding, FloatArray, GreyImage, Prediction, Scores, SteelsightError
+from steelsight.curves import Chart
+from steelsight.pictures import Thumbnail, encode_exhibit, thumbnail
+from steelsight.records import (
+    UNKNOWN,
+    Exhibit,
+    Finding,
+    FloatArray,
+    GreyImage,
+    Mistake,
+    Prediction,
+    Scores,
+    SteelsightError,
+)
 
 JSON_LINES, TABLE, PAGE = "predictions.jsonl", "predictions.csv", "report.html"
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -29,6 +42,8 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "�
 DEFAULT_PICTURES = 1000
 """About 8 MB of page, which most mail servers take; browsers open 5,000 (40 MB) without strain."""
 NO_FACTS: Mapping[str, str] = MappingProxyType({})
+NO_PICTURES: Mapping[str, Thumbnail] = MappingProxyType({})
+NO_EXHIBITS: Mapping[str, Sequence[Exhibit]] = MappingProxyType({})
 
 
 class InspectionReport:
@@ -126,25 +141,44 @@ def write_scores(
     *,
     title: str,
     facts: Mapping[str, str] = NO_FACTS,
-    history: Sequence[Mapping[str, float]] = (),
+    charts: Sequence[Chart] = (),
+    pictures: Mapping[str, Thumbnail] = NO_PICTURES,
 ) -> None:
-    """Writes a self-contained page: figures, table per class, confusion matrix, mistakes and training curves.
+    """Writes a self-contained page: figures, table per class, confusion matrix, training curves and mistakes.
 
-    `history` has one mapping an epoch, with any of `epoch`, `train_loss`, `val_loss`, `train_accuracy`, `val_accuracy`
-    and `learning_rate`. Raises SteelsightError where the file cannot be written.
+    `charts` come from `curves.charts` or `curves.charts_side_by_side`. `pictures` are those of mistakes, by the
+    mistake's image, with the heat map of the class it was taken for; mistakes without one are in the table alone. A
+    picture takes about 15 kB of page. Raises SteelsightError where the file cannot be written.
     """
     with _explained(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-        mistakes = sorted(scores.mistakes, key=lambda mistake: mistake.image)
         _write_page(
-            path, "scores.html.j2", title=title, facts=facts, scores=scores, mistakes=mistakes, charts=charts(history)
+            path,
+            "scores.html.j2",
+            title=title,
+            facts=facts,
+            scores=scores,
+            charts=charts,
+            cards=_cards(scores.mistakes, pictures),
+            mistakes=sorted(scores.mistakes, key=lambda mistake: mistake.image),
         )
 
 
-def write_findings(path: Path, findings: Sequence[Finding], *, title: str, facts: Mapping[str, str] = NO_FACTS) -> None:
-    """Writes a self-contained page with a section for each finding. Raises SteelsightError where it cannot."""
+def write_findings(
+    path: Path,
+    findings: Sequence[Finding],
+    *,
+    title: str,
+    facts: Mapping[str, str] = NO_FACTS,
+    exhibits: Mapping[str, Sequence[Exhibit]] = NO_EXHIBITS,
+) -> None:
+    """Writes a self-contained page with a section for each finding.
+
+    `exhibits` are shown below the words of the finding with that title; a pair of NEU's pictures takes about 40 kB of
+    page. Raises SteelsightError where the file cannot be written.
+    """
     with _explained(path.parent):
-        _write_page(path, "findings.html.j2", title=title, facts=facts, findings=findings)
+        _write_page(path, "findings.html.j2", title=title, facts=facts, findings=findings, exhibits=exhibits)
 
 
 class _LeastCertain:
@@ -175,6 +209,44 @@ class _LeastCertain:
         """Row number, width and height of the original, JPEG and heat PNG in base64."""
         for _, row, kept in self._heap:
             yield -row, kept.width, kept.height, _base64(kept.grey), _base64(kept.heat)
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """A wrong answer, and how often an image got it; `confidence` is the mean of those times."""
+
+    truth: str
+    predicted: str
+    times: int
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Card:
+    """A mistaken image: several networks may have looked at it, as in a cross-validation."""
+
+    image: str
+    picture: Thumbnail
+    verdicts: tuple[_Verdict, ...]
+
+
+def _cards(mistakes: Sequence[Mistake], pictures: Mapping[str, Thumbnail]) -> list[_Card]:
+    """A card for each mistaken image that has a picture: mistaken most often first, of equals most surely."""
+    by_image = defaultdict(list)
+    for mistake in mistakes:
+        by_image[mistake.image].append(mistake)
+    surest = sorted(by_image.items(), key=lambda item: -fmean(mistake.confidence for mistake in item[1]))
+    ranked = sorted(surest, key=lambda item: -len(item[1]))
+    return [_Card(image, pictures[image], _verdicts(found)) for image, found in ranked if image in pictures]
+
+
+def _verdicts(mistakes: Sequence[Mistake]) -> tuple[_Verdict, ...]:
+    """What one image was taken for, most often first."""
+    confidences = defaultdict(list)
+    for mistake in mistakes:
+        confidences[mistake.truth, mistake.predicted].append(mistake.confidence)
+    found = [_Verdict(*classes, len(values), fmean(values)) for classes, values in confidences.items()]
+    return tuple(sorted(found, key=lambda verdict: -verdict.times))
 
 
 def _page_rows(lines: Path, classes: Sequence[str]) -> Iterator[list[Any]]:
@@ -214,6 +286,8 @@ def _environment() -> jinja2.Environment:
     )
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     environment.filters["percent"] = lambda share: f"{100 * share:.2f}\u00a0%"
+    environment.filters["base64"] = _base64
+    environment.filters["exhibit"] = encode_exhibit
     environment.filters["count"] = lambda number: f"{number:,}"
     return environment
 

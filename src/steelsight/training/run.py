@@ -13,8 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from steelsight import report
-from steelsight.data import catalog, grouping, splits
-from steelsight.evaluation import results
+from steelsight.curves import charts
+from steelsight.data import catalog, foldfile, grouping, splits
+from steelsight.data.naming import names_of
+from steelsight.evaluation import gallery, results
 from steelsight.evaluation.evaluate import evaluate
 from steelsight.evaluation.provenance import provenance
 from steelsight.records import UNKNOWN, Card, Sample, Scores, SteelsightError
@@ -104,11 +106,10 @@ def choose_parts(
     test: list[Sample] = []
     validation = [sample for sample in samples if sample.part == "val"]
     training = [sample for sample in samples if sample.part in (None, "train")]
-    protocol = "all pictures"
+    protocol, remarks = "all pictures", list[str]()
     if folds is not None:
-        assigned = splits.match([splits.name_of(s.path, root) for s in samples], splits.read(folds), folds)
-        if fold not in {entry.fold for entry in assigned}:
-            raise SteelsightError(f"{folds}: has no fold {fold}; its folds are 0 to {max(e.fold for e in assigned)}.")
+        assigned, remarks = foldfile.match_samples(samples, root, folds)
+        foldfile.check_fold(fold, assigned, folds)
         groups = {s.path: e.group for s, e in zip(samples, assigned, strict=True) if e.group}
         test = [s for s, e in zip(samples, assigned, strict=True) if e.fold == fold]
         training, validation = [s for s, e in zip(samples, assigned, strict=True) if e.fold != fold], []
@@ -118,7 +119,7 @@ def choose_parts(
         protocol = "the folder's own parts"
     counts = {label: sum(s.label == label for s in training) for label in sorted({s.label for s in samples})}
     _check_classes(counts, root)
-    remarks = [
+    remarks += [
         f"Class {label} has a single training picture, so nothing is known of how well it is recognised; add pictures."
         for label, count in counts.items()
         if count == 1
@@ -132,7 +133,8 @@ def choose_parts(
 
 def _groups(samples: Sequence[Sample], root: Path, out: Path, console: Console, fabric: Fabric) -> list[str]:
     """Groups of overlapping pictures, looked for by the first process and kept in the run's folder."""
-    names, paths = [splits.name_of(sample.path, root) for sample in samples], [sample.path for sample in samples]
+    paths = [sample.path for sample in samples]
+    names = names_of(paths, root)
     if fabric.is_global_zero:
         with _progress(console, quiet=False) as progress:
             task = progress.add_task("looking for overlap", total=None, facts="")
@@ -207,7 +209,8 @@ def _finish(fitted: Fitted, parts: Parts, recipe: Recipe, out: Path, learned_fro
     everything = Pictures([*parts.training, *parts.validation, *parts.test])
     difference = export(fitted.network, card, out / RUN_FILE, everything)
     scored_on, scored = ("test part", parts.test) if parts.test else ("validation part", parts.validation)
-    found = evaluate(load(out / RUN_FILE).predict, scored, parts.classes, parts.root) if scored else None
+    classifier = load(out / RUN_FILE)
+    found = evaluate(classifier.predict, scored, parts.classes, parts.root) if scored else None
     facts = {
         "Network": f"{recipe.model}, {recipe.size} pixels",
         "Protocol": parts.protocol,
@@ -219,8 +222,15 @@ def _finish(fitted: Fitted, parts: Parts, recipe: Recipe, out: Path, learned_fro
     }
     results.write(out, found, facts, card.provenance)
     if found:
-        title = f"{recipe.model} on {parts.root.name}"
-        report.write_scores(out / "report.html", found.scores, title=title, facts=facts, history=fitted.history)
+        wrong = [mistake.image for mistake in found.scores.mistakes]
+        report.write_scores(
+            out / "report.html",
+            found.scores,
+            title=f"{recipe.model} on {parts.root.name}",
+            facts=facts,
+            charts=charts(fitted.history),
+            pictures=gallery.thumbnails(classifier, wrong, parts.root),
+        )
     return Trained(out / RUN_FILE, found.scores if found else None, scored_on, ())
 
 
