@@ -29,6 +29,7 @@ DONE, SOME_UNREADABLE, NOTHING_DONE, INTERRUPTED = 0, 1, 2, 130
 
 ModelOption = Annotated[str, typer.Option(help="A shipped model's name, a model file, or a folder that train wrote.")]
 Folds = Annotated[Path | None, typer.Option(help="Fold file made by `data split`.")]
+FoldCount = Annotated[str, typer.Option(help="How many folds, or a holdout such as 70/30.")]
 Fold = Annotated[int, typer.Option(help="The fold that is the test part.", min=0)]
 
 
@@ -115,13 +116,16 @@ def crossval(
     protocol: Annotated[
         str, typer.Option(help="published (random) or leak-free (groups stay together).")
     ] = "leak-free",
-    folds: Annotated[str, typer.Option(help="How many folds, or a fold file.")] = "5",
+    folds: Annotated[str, typer.Option(help="How many folds, a holdout such as 70/30, or a fold file.")] = "5",
     seeds: Annotated[str, typer.Option(help="Seeds, separated by commas.")] = "0",
     out: Annotated[Path, typer.Option(help="Folder of the cells.")] = Path("steelsight-crossval"),
     recipe: Annotated[Path | None, typer.Option(help="Recipe in YAML.")] = None,
     epochs: Annotated[int | None, typer.Option(help="In all, shared out over the recipe's stages.", min=1)] = None,
     change: Annotated[list[str], typer.Option("--set", help="NAME=VALUE in the recipe, such as batch_size=16.")] = [],  # noqa: B006
     groups: Annotated[Path | None, typer.Option(help="CSV with the columns image,group.")] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="Folder of another cross-validation on the same folds, to compare with.")
+    ] = None,
 ) -> None:
     """Train and score every fold with every seed; finished cells are kept, so a second call goes on."""
     with _sentences("train", "torch", "lightning", "timm", "sklearn", "onnx"):
@@ -135,16 +139,21 @@ def crossval(
         chosen = recipes.override(chosen, model=model, epochs=epochs, changes=change)
         console = _console()
         file = Path(folds)
-        if folds.isdigit():
+        if not splits.is_file(folds):
             file = out.with_name(f"{out.name}-{protocol}.csv")
-            splits.split(data, file, protocol, int(folds), groups=groups, seed=0)
-        summary = run(data, chosen, file, _seeds(seeds), out, partial(console.print, markup=False, soft_wrap=True))
+            made = splits.split(data, file, protocol, folds, groups=groups, seed=0)
+            _complain(console, (*made.left_out, *made.remarks))
+        say = partial(console.print, markup=False, soft_wrap=True)
+        summary = run(data, chosen, file, _seeds(seeds), out, say, against=against)
+        _complain(console, (*summary.remarks, *summary.failed))
         _print_scores(console, summary.pooled, f"{chosen.model}, all cells together")
         low, high = summary.interval
         console.print(
             f"Cells: {100 * summary.mean_accuracy:.2f} ± {100 * summary.deviation:.2f} %, "
-            f"95 % interval over groups {100 * low:.2f} to {100 * high:.2f} %"
+            f"95 % interval over {'groups' if summary.grouped else 'pictures'} {100 * low:.2f} to {100 * high:.2f} %"
         )
+        if summary.comparison:
+            console.print(f"Against {against}: {summary.comparison.sentence}", markup=False, soft_wrap=True)
         for name, values in summary.baselines.items():
             console.print(f"Beside it, {name}: {100 * sum(values) / len(values):.2f} %")
         console.print(f"Report: {out / 'report.html'}", markup=False, soft_wrap=True)
@@ -198,6 +207,9 @@ def data_synth(
 def data_check(
     data: Annotated[Path, typer.Argument(help="Labelled folder or CSV manifest.", metavar="DATA")],
     out: Annotated[Path, typer.Option(help="Folder for check.json and report.html.")] = Path("steelsight-check"),
+    cells: Annotated[
+        Path | None, typer.Option("--crossval", help="Folder of a cross-validation, to look for label errors.")
+    ] = None,
 ) -> None:
     """Say what is wrong with a folder: unreadable files, copies, overlap, labels, shortcuts."""
     with _sentences("train", "sklearn"):
@@ -205,7 +217,7 @@ def data_check(
 
         console = _console()
         with console.status("looking for overlap"):
-            findings = check(data, out)
+            findings = check(data, out, cells)
         for finding in findings:
             mark = "[yellow]look[/]" if finding.is_wrong else "[green]fine[/]"
             console.print(f"{mark}  [bold]{finding.title}.[/] ", end="", soft_wrap=True)
@@ -222,7 +234,7 @@ def data_split(
     protocol: Annotated[
         str, typer.Option(help="published (random) or leak-free (groups stay together).")
     ] = "leak-free",
-    folds: Annotated[int, typer.Option(min=2)] = 5,
+    folds: FoldCount = "5",
     groups: Annotated[Path | None, typer.Option(help="CSV with the columns image,group.")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:
@@ -230,9 +242,11 @@ def data_split(
     with _sentences("train", "sklearn"):
         from steelsight.data.splits import split
 
-        counts = split(data, out, protocol, folds, groups=groups, seed=seed)
-        sizes = ", ".join(map(str, counts))
-        _console().print(f"{out}: {folds} folds of {sizes} pictures", markup=False, soft_wrap=True)
+        made = split(data, out, protocol, folds, groups=groups, seed=seed)
+        console = _console()
+        _complain(console, (*made.left_out, *made.remarks))
+        console.print(f"{out}: {made.sentence}", markup=False, soft_wrap=True)
+        raise typer.Exit(SOME_UNREADABLE if made.left_out else DONE)
 
 
 def main() -> None:

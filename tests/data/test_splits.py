@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from sklearn.model_selection import StratifiedKFold
 
-from steelsight.data import splits, synthetic
+from steelsight.data import foldfile, splits, synthetic
 from steelsight.records import SteelsightError
 
 FOLDS = Path(__file__).parents[2] / "studies" / "folds"
@@ -24,7 +24,7 @@ def test_the_published_protocol_is_scikit_learns() -> None:
     labels = ["a", "b", "c"] * 20
     assigned = splits.assign(names(60), labels, None, 5, seed=3)
     for fold, (_, test) in enumerate(StratifiedKFold(5, shuffle=True, random_state=3).split(labels, labels)):
-        assert [n for n, entry in enumerate(assigned) if entry.fold == fold] == test.tolist()
+        assert [n for n, entry in enumerate(assigned.assignments) if entry.fold == fold] == test.tolist()
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 12)), min_size=30, max_size=80), st.integers(0, 9))
@@ -32,9 +32,9 @@ def test_no_group_is_in_two_folds(pictures: list[tuple[str, int]], seed: int) ->
     pictures += [("a", 20 + n) for n in range(4)] + [("b", 30 + n) for n in range(4)]
     labels = [label for label, _ in pictures]
     groups = [str(group) for _, group in pictures]
-    assigned = splits.assign(names(len(labels)), labels, groups, 4, seed)
+    made = splits.assign(names(len(labels)), labels, groups, 4, seed)
     for group in set(groups):
-        assert len({entry.fold for entry in assigned if entry.group == group}) == 1
+        assert len({entry.fold for entry in made.assignments if entry.group == group}) == 1
 
 
 @given(st.integers(2, 40), st.integers(2, 40), st.floats(0.05, 0.5), st.integers(0, 5))
@@ -51,43 +51,102 @@ def test_nothing_is_held_out_where_nothing_is_asked() -> None:
     assert splits.hold_out(["a", "b"], None, 0.0) == ([0, 1], [])
 
 
-def test_too_few_pictures_for_the_folds_are_named() -> None:
-    with pytest.raises(SteelsightError, match="Class b has 3 pictures"):
-        splits.assign(names(13), ["a"] * 10 + ["b"] * 3, None, 5)
+def test_fewer_groups_than_folds_make_fewer_folds() -> None:
+    made = splits.assign(names(12), ["a", "b"] * 6, [str(n // 4) for n in range(12)], 5)
+    assert {entry.fold for entry in made.assignments} == {0, 1, 2}
+    assert made.remarks == (
+        "No class has more than 3 groups of pictures that share pixels, so there are 3 folds and not 5.",
+    )
 
 
-def test_a_fold_file_comes_back_as_it_was_written(tmp_path: Path) -> None:
-    assigned = splits.assign(["a/ü, 1", *names(9)], ["a", "b"] * 5, [str(n) for n in range(10)], 2)
-    splits.write(assigned, tmp_path / "folds.csv")
-    assert splits.read(tmp_path / "folds.csv") == assigned
+def test_a_class_with_fewer_pictures_than_folds_is_named() -> None:
+    made = splits.assign(names(13), ["a"] * 10 + ["b"] * 3, None, 5)
+    assert len({entry.fold for entry in made.assignments if entry.label == "b"}) == 3
+    assert made.remarks == ("Class b has only 3 pictures, so some of the 5 folds do not test it.",)
 
 
-@pytest.mark.parametrize("content", ["", "image,label\na,b\n", "image,label,group,fold\na,b,c,first\n", "\x00\x01"])
-def test_what_is_no_fold_file_gets_a_sentence(tmp_path: Path, content: str) -> None:
-    path = tmp_path / "folds.csv"
-    path.write_text(content, encoding="utf-8")
-    with pytest.raises(SteelsightError, match=r"folds\.csv"):
-        splits.read(path)
+def test_a_class_in_one_group_is_kept_for_training_with_all_that_the_group_holds() -> None:
+    labels, groups = ["a"] * 8 + ["b"] * 4 + ["a"], [*"11223344", *"5555", "5"]
+    made = splits.assign(names(13), labels, groups, 4)
+    assert [entry.fold for entry in made.assignments[8:]] == [foldfile.TRAINING_ONLY] * 5
+    assert {entry.fold for entry in made.assignments[:8]} == {0, 1, 2, 3}
+    (remark,) = made.remarks
+    assert remark.startswith("Class b ")
+    assert "kept for training" in remark
 
 
-def test_pictures_are_matched_by_their_path_without_its_ending(tmp_path: Path) -> None:
-    entries = [splits.Assignment("a/1.bmp", "a", "", 0), splits.Assignment("b/1", "b", "", 1)]
-    assert [entry.fold for entry in splits.match(["b/1", "a/1"], entries, tmp_path)] == [1, 0]
-    with pytest.raises(SteelsightError, match="no line for c/1 and 1 more"):
-        splits.match(["c/1", "d/1"], entries, tmp_path)
+def test_where_nothing_can_be_tested_a_sentence_says_so() -> None:
+    with pytest.raises(SteelsightError, match="No class has two groups"):
+        splits.assign(names(4), ["a", "a", "b", "b"], ["0", "0", "1", "1"], 2)
+    with pytest.raises(SteelsightError, match="nothing can be held out"):
+        splits.assign_holdout(names(2), ["a", "b"], None, 0.3)
 
 
-@pytest.mark.parametrize("protocol", ["published", "leak-free"])
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 9)), min_size=2, max_size=40),
+    st.integers(2, 6),
+    st.booleans(),
+)
+def test_whatever_the_groups_none_is_cut_and_every_fold_is_counted(
+    pictures: list[tuple[str, int]], folds: int, grouped: bool
+) -> None:
+    labels = [label for label, _ in pictures]
+    groups = [str(group) for _, group in pictures] if grouped else [str(n) for n in range(len(pictures))]
+    try:
+        made = splits.assign(names(len(labels)), labels, groups if grouped else None, folds)
+    except SteelsightError:
+        return
+    for group in set(groups):
+        assert len({entry.fold for entry, its in zip(made.assignments, groups, strict=True) if its == group}) == 1
+    for label in set(labels):
+        its = {entry.fold for entry in made.assignments if entry.label == label}
+        assert len(its) > 1 or its == {foldfile.TRAINING_ONLY} or made.remarks
+    assert max(foldfile.tested(made.assignments)) < folds
+
+
+@pytest.mark.parametrize(("protocol", "share"), [("published", 0.3), ("leak-free", 0.3), ("leak-free", 0.2)])
+def test_a_holdout_of_neu_has_its_share_of_every_class(protocol: str, share: float) -> None:
+    lines = foldfile.read(FOLDS / "neu-cls-leak-free-495.csv")
+    labels, groups = [line.label for line in lines], [line.group for line in lines]
+    known = groups if protocol == "leak-free" else None
+    made = splits.assign_holdout([line.image for line in lines], labels, known, share)
+    tested = [entry for entry in made.assignments if entry.fold == 0]
+    counts = np.unique([entry.label for entry in tested], return_counts=True)[1]
+    assert abs(counts - 300 * share).max() <= 2
+    assert {entry.fold for entry in made.assignments} == {0, foldfile.TRAINING_ONLY}
+    if known:
+        assert {entry.group for entry in tested}.isdisjoint(e.group for e in made.assignments if e.fold == -1)
+
+
+@pytest.mark.parametrize("folds", ["1", "0/30", "70/", "x", "-3", "70/30/10"])
+def test_what_is_neither_a_number_nor_a_holdout_gets_a_sentence(folds: str, drawn: Path, tmp_path: Path) -> None:
+    with pytest.raises(SteelsightError, match="or a holdout such as 70/30"):
+        splits.split(drawn, tmp_path / "folds.csv", "published", folds, groups=None, seed=0)
+
+
+def test_pictures_without_a_label_are_named_and_the_others_are_split(tmp_path: Path) -> None:
+    synthetic.write(tmp_path / "steel", 3, seed=0, size=64)
+    source = next((tmp_path / "steel").glob("*/*.png"))
+    (tmp_path / "steel" / "stray.png").write_bytes(source.read_bytes())
+    made = splits.split(tmp_path / "steel", tmp_path / "folds.csv", "published", "70/30", groups=None, seed=0)
+    (sentence,) = made.left_out
+    assert "stray.png" in sentence
+    assert made.sentence == "one test part of 7 pictures, and 14 for training alone"
+    assert len(foldfile.read(tmp_path / "folds.csv")) == 21
+
+
+@pytest.mark.parametrize("protocol", ["published", "leak-free", "leak-free-495"])
 def test_the_committed_folds_of_neu_are_of_equal_size_in_every_class(protocol: str) -> None:
-    assigned = splits.read(FOLDS / f"neu-cls-{protocol}.csv")
+    assigned = foldfile.read(FOLDS / f"neu-cls-{protocol}.csv")
     assert len(assigned) == 1800
     for fold in range(5):
         counts = np.unique([entry.label for entry in assigned if entry.fold == fold], return_counts=True)[1]
         assert counts.tolist() == [60] * 6
 
 
-def test_the_committed_leak_free_folds_cut_no_known_group(neu: Path) -> None:
-    fold_of = {entry.image: entry.fold for entry in splits.read(FOLDS / "neu-cls-leak-free.csv")}
+@pytest.mark.parametrize("protocol", ["leak-free", "leak-free-495"])
+def test_the_committed_leak_free_folds_cut_no_known_group(neu: Path, protocol: str) -> None:
+    fold_of = {entry.image: entry.fold for entry in foldfile.read(FOLDS / f"neu-cls-{protocol}.csv")}
     with (neu / "neu-cls-groups.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     groups = {row["group"] for row in rows}
@@ -96,9 +155,10 @@ def test_the_committed_leak_free_folds_cut_no_known_group(neu: Path) -> None:
         assert len({fold_of[row["image"]] for row in rows if row["group"] == group}) == 1
 
 
-def test_split_writes_the_published_folds_of_neu_again(neu: Path, tmp_path: Path) -> None:
-    splits.split(neu / "neu-cls", tmp_path / "folds.csv", "published", 5, groups=None, seed=0)
-    assert (tmp_path / "folds.csv").read_bytes() == (FOLDS / "neu-cls-published.csv").read_bytes()
+@pytest.mark.parametrize(("protocol", "file"), [("published", "published"), ("leak-free", "leak-free-495")])
+def test_split_writes_the_folds_of_neu_again(neu: Path, tmp_path: Path, protocol: str, file: str) -> None:
+    splits.split(neu / "neu-cls", tmp_path / "folds.csv", protocol, "5", groups=None, seed=0)
+    assert (tmp_path / "folds.csv").read_bytes() == (FOLDS / f"neu-cls-{file}.csv").read_bytes()
 
 
 def test_the_leak_free_protocol_looks_for_overlap(tmp_path: Path) -> None:
@@ -109,8 +169,8 @@ def test_the_leak_free_protocol_looks_for_overlap(tmp_path: Path) -> None:
             for number, x in enumerate((0, 60, 100)):
                 crop = Image.fromarray(frame[:100, x : x + 100])
                 crop.save(tmp_path / "crops" / label / f"{seed}-{number}.png")
-    splits.split(tmp_path / "crops", tmp_path / "folds.csv", "leak-free", 3, groups=None, seed=0)
-    fold_of = {entry.image: entry.fold for entry in splits.read(tmp_path / "folds.csv")}
+    splits.split(tmp_path / "crops", tmp_path / "folds.csv", "leak-free", "3", groups=None, seed=0)
+    fold_of = {entry.image: entry.fold for entry in foldfile.read(tmp_path / "folds.csv")}
     assert len(fold_of) == 18
     for label in ("patches", "scratches"):
         for seed in range(3):

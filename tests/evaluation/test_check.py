@@ -1,14 +1,16 @@
 """The check of a folder: each thing that is wrong is found, and a sound folder is called fine."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from steelsight.data import synthetic
-from steelsight.evaluation.check import check
-from steelsight.records import Finding, SteelsightError
+from steelsight.evaluation.check import LABELS, check
+from steelsight.evaluation.results import ANSWERS
+from steelsight.records import Answer, Finding, SteelsightError
 
 
 def by_title(findings: list[Finding]) -> dict[str, Finding]:
@@ -53,6 +55,48 @@ def test_the_findings_are_on_disk_too(spoilt: Path, tmp_path: Path) -> None:
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert all(finding.title in page for finding in findings)
     assert "http:" not in page
+
+
+def test_the_page_shows_the_overlaps_it_tells_of(spoilt: Path, tmp_path: Path) -> None:
+    check(spoilt, tmp_path)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert page.count("<figure") == 12 + 3
+    assert "patches/copy (patches) and scratches/wrong (scratches): 10,000 pixels" in page
+
+
+def cells(folder: Path, answers: list[Answer]) -> Path:
+    """A cross-validation of one cell."""
+    (folder / "fold-0-seed-0").mkdir(parents=True)
+    lines = "".join(json.dumps(asdict(answer)) + "\n" for answer in answers)
+    (folder / "fold-0-seed-0" / ANSWERS).write_text(lines, encoding="utf-8")
+    return folder
+
+
+def test_labels_that_models_do_not_believe_are_named_and_shown(spoilt: Path, tmp_path: Path) -> None:
+    answers = [
+        Answer(f"{label}/{seed}-{n}.{ending}", label, label, {"patches": share, "scratches": 1 - share})
+        for label, ending, share in (("patches", "bmp", 0.97), ("scratches", "png", 0.02))
+        for seed in range(5)
+        for n in range(2)
+    ]
+    believed = check(spoilt, tmp_path / "before", cells(tmp_path / "sound", answers))[-1]
+    assert (believed.title, believed.is_wrong) == (LABELS, False)
+    answers.append(Answer("scratches/wrong.png", "scratches", "patches", {"patches": 0.99, "scratches": 0.01}))
+    doubted = check(spoilt, tmp_path / "out", cells(tmp_path / "doubting", answers))[-1]
+    assert doubted.rows == (("scratches/wrong.png", "scratches", "patches", "1.0", "99.0"),)
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "scratches/wrong.png: labelled scratches, looks like patches" in page
+
+
+def test_a_cross_validation_of_other_pictures_gets_a_sentence(spoilt: Path, tmp_path: Path) -> None:
+    with pytest.raises(SteelsightError, match="has no finished cell"):
+        check(spoilt, tmp_path, tmp_path)
+    other = cells(tmp_path / "cells", [Answer("x.png", "a", "a", {"a": 1.0})])
+    with pytest.raises(SteelsightError, match="of other pictures"):
+        check(spoilt, tmp_path, other)
+    (other / "fold-0-seed-0" / ANSWERS).write_text("{", encoding="utf-8")
+    with pytest.raises(SteelsightError, match=r"answers\.jsonl: is damaged"):
+        check(spoilt, tmp_path, other)
 
 
 def test_a_sound_folder_is_called_fine(tmp_path: Path) -> None:

@@ -7,16 +7,17 @@ import pytest
 
 from steelsight.data import splits
 from steelsight.evaluation import results
+from steelsight.evaluation.cells import SUMMARY
 from steelsight.records import SteelsightError
 from steelsight.training import recipe as recipes
-from steelsight.training.crossval import SUMMARY, crossval
+from steelsight.training.crossval import crossval
 from tests.drawn import quick
 
 
 @pytest.fixture(scope="module")
 def folds(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("folds") / "two.csv"
-    splits.split(drawn, path, "published", 2, groups=None, seed=0)
+    splits.split(drawn, path, "published", "2", groups=None, seed=0)
     return path
 
 
@@ -40,6 +41,24 @@ def test_every_picture_is_tested_once_and_a_second_call_runs_nothing(drawn: Path
     assert not any("fold 0" in line for line in said)
     again = json.loads((tmp_path / SUMMARY).read_text(encoding="utf-8"))
     assert again["cells"] == first["cells"]
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Validation loss" in page
+    assert all(mistake.image in page for mistake in summary.pooled.mistakes)
+
+
+def test_two_networks_are_compared_on_the_same_folds(drawn: Path, folds: Path, tmp_path: Path) -> None:
+    crossval(drawn, quick(), folds, [0], tmp_path / "one", print)
+    summary = crossval(drawn, quick(seed=5), folds, [5], tmp_path / "other", print, against=tmp_path / "one")
+    assert summary.comparison is not None
+    assert summary.comparison.images == 18
+    assert summary.comparison.first == pytest.approx(summary.mean_accuracy)
+    assert 0 < summary.comparison.p_value <= 1
+    kept = json.loads((tmp_path / "other" / SUMMARY).read_text(encoding="utf-8"))
+    assert kept["comparison"]["difference"] == summary.comparison.difference
+    assert "paired test" in (tmp_path / "other" / "report.html").read_text(encoding="utf-8")
+    itself = crossval(drawn, quick(), folds, [0], tmp_path / "one", print, against=tmp_path / "one").comparison
+    assert itself is not None
+    assert (itself.difference, itself.p_value, itself.only_first_wrong) == (0.0, 1.0, ())
 
 
 def test_cells_of_another_recipe_or_other_folds_are_not_mixed_in(drawn: Path, folds: Path, tmp_path: Path) -> None:
@@ -47,7 +66,7 @@ def test_cells_of_another_recipe_or_other_folds_are_not_mixed_in(drawn: Path, fo
     with pytest.raises(SteelsightError, match="another recipe"):
         crossval(drawn, quick(), folds, [0], tmp_path, print)
     recipes.save(quick(), tmp_path / "recipe.yaml")
-    splits.split(drawn, tmp_path / "folds.csv", "published", 3, groups=None, seed=0)
+    splits.split(drawn, tmp_path / "folds.csv", "published", "3", groups=None, seed=0)
     with pytest.raises(SteelsightError, match="other folds"):
         crossval(drawn, quick(), folds, [0], tmp_path, print)
 

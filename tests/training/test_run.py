@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console
 
 import steelsight
-from steelsight.data import catalog, splits
+from steelsight.data import catalog, foldfile, splits
+from steelsight.data.naming import names_of
 from steelsight.records import Sample, SteelsightError
 from steelsight.training.recipe import Recipe
 from steelsight.training.run import choose_parts, train
@@ -24,8 +25,8 @@ def samples(root: Path, counts: dict[str, int], part: str | None = None) -> list
 
 
 def fold_file(path: Path, found: list[Sample], root: Path, groups: list[str] | None) -> Path:
-    names = [splits.name_of(sample.path, root) for sample in found]
-    splits.write(splits.assign(names, [sample.label for sample in found], groups, 5), path)
+    names = names_of([sample.path for sample in found], root)
+    foldfile.write(splits.assign(names, [sample.label for sample in found], groups, 5).assignments, path)
     return path
 
 

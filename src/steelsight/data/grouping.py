@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from steelsight.data import overlap
+from steelsight.data.naming import Named
 from steelsight.records import SteelsightError
 
 COLUMNS = ["image", "group"]
@@ -37,15 +38,17 @@ def find_or_read(
 
 
 def read(path: Path, names: Sequence[str]) -> list[str]:
-    """The group of each name, by path without its ending. Raises SteelsightError where the file lacks one."""
+    """The group of each name. Raises SteelsightError where the file lacks one."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            known = {Path(row["image"]).with_suffix("").as_posix(): row["group"] for row in csv.DictReader(file)}
+            known = Named((row["image"], row["group"]) for row in csv.DictReader(file))
     except FileNotFoundError:
         raise SteelsightError(f"{path}: there is no such file of groups; check the path.") from None
     except (OSError, KeyError, TypeError, ValueError, csv.Error):
-        raise SteelsightError(f"{path}: is not a file of groups; it needs the columns image,group.") from None
-    missing = [name for name in names if name not in known]
+        raise SteelsightError(
+            f"{path}: is not a file of groups; it needs the columns image,group and a line for each picture."
+        ) from None
+    missing = [name for name in names if not known.get(name)]
     if missing:
         raise SteelsightError(f"{path}: has no group for {missing[0]}; make it from the same folder.")
-    return [known[name] for name in names]
+    return [known.get(name) or "" for name in names]

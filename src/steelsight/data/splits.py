@@ -5,77 +5,124 @@ Needs scikit-learn (the `train` extra).
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from steelsight.data import catalog, grouping
+from steelsight.data import catalog, foldfile, grouping
+from steelsight.data.foldfile import TRAINING_ONLY, Assignment
+from steelsight.data.naming import names_of
 from steelsight.records import SteelsightError
 
 PROTOCOLS = ("published", "leak-free")
-COLUMNS = ["image", "label", "group", "fold"]
+FINEST = 20
+"""Held-out shares are multiples of a twentieth or of a coarser part."""
 
 
 @dataclass(frozen=True, slots=True)
-class Assignment:
-    """One line of a fold file; `group` is empty where pictures are not grouped."""
+class Split:
+    """A picture's fold each, and a sentence for whatever could not be done as it was asked."""
 
-    image: str
-    label: str
-    group: str
-    fold: int
+    assignments: tuple[Assignment, ...]
+    remarks: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+    """A sentence for each file that has no label or cannot be used."""
+
+    @property
+    def sentence(self) -> str:
+        """How many pictures each fold has."""
+        sizes = dict(sorted(Counter(entry.fold for entry in self.assignments).items()))
+        untested = sizes.pop(TRAINING_ONLY, 0)
+        folds = f"{len(sizes)} folds" if len(sizes) > 1 else "one test part"
+        kept = f", and {untested} for training alone" if untested else ""
+        return f"{folds} of {', '.join(map(str, sizes.values()))} pictures{kept}"
 
 
 def assign(
     names: Sequence[str], labels: Sequence[str], groups: Sequence[str] | None, folds: int, seed: int = 0
-) -> list[Assignment]:
+) -> Split:
     """Stratified folds; with groups, no group is in two folds.
 
     Without groups they are scikit-learn's `StratifiedKFold(folds, shuffle=True, random_state=seed)`, the papers'
-    protocol; with groups its `StratifiedGroupKFold`. Raises SteelsightError where a class is too small.
+    protocol; with groups its `StratifiedGroupKFold`. A class in a single group (without groups: a single picture) can
+    be learned or tested, not both: it is TRAINING_ONLY. Where there are too few groups there are fewer folds; remarks
+    say so. Raises SteelsightError where not even two folds can be made.
     """
-    smallest = min(labels, key=labels.count)
-    if labels.count(smallest) < folds:
-        raise SteelsightError(
-            f"Class {smallest} has {labels.count(smallest)} pictures, too few for {folds} folds; "
-            f"ask for {max(2, labels.count(smallest))} folds or add pictures."
-        )
-    fold_of = np.zeros(len(names), dtype=int)
-    for number, test in enumerate(_parts(labels, groups, folds, seed)):
-        fold_of[test] = number
-    return [
-        Assignment(name, label, groups[n] if groups else "", int(fold_of[n]))
-        for n, (name, label) in enumerate(zip(names, labels, strict=True))
+    dealt = _dealt(labels, groups)
+    units = _units(labels, groups, dealt)
+    thing = "groups of pictures that share pixels" if groups else "pictures"
+    most = max((len(found) for found in units.values()), default=0)
+    if most < 2:
+        raise SteelsightError(f"No class has two {thing}, so nothing can be both learned and tested; add pictures.")
+    remarks = []
+    if most < folds:
+        remarks.append(f"No class has more than {most} {thing}, so there are {most} folds and not {folds}.")
+        folds = most
+    remarks += [
+        f"Class {label} has only {len(found)} {thing}, so some of the {folds} folds do not test it."
+        for label, found in units.items()
+        if 1 < len(found) < folds
     ]
+    fold_of = dict.fromkeys(range(len(names)), TRAINING_ONLY)
+    for number, test in enumerate(_parts(labels, groups, dealt, folds, seed)):
+        fold_of |= dict.fromkeys(test, number)
+    return _split(names, labels, groups, fold_of, remarks)
 
 
-def split(data: Path, out: Path, protocol: str, folds: int, *, groups: Path | None, seed: int) -> list[int]:
-    """Writes the fold file of a labelled folder and returns the number of pictures in each fold.
+def assign_holdout(
+    names: Sequence[str], labels: Sequence[str], groups: Sequence[str] | None, share: float, seed: int = 0
+) -> Split:
+    """A single test part, fold 0, of about `share` of each class, with all others TRAINING_ONLY."""
+    dealt = _dealt(labels, groups)
+    if not dealt:
+        raise SteelsightError("No class has two pictures, or groups of them, so nothing can be held out; add pictures.")
+    part = _nearest(share, labels, groups, dealt)
+    parts = _parts(labels, groups, dealt, part.denominator, seed)
+    # Large groups make uneven parts, so those are taken that come nearest to the share in every class.
+    counts = np.array([[sum(labels[n] == label for n in one) for label in sorted(set(labels))] for one in parts])
+    wanted = share * counts.sum(axis=0)
+    choices = combinations(range(len(parts)), part.numerator)
+    best = min(choices, key=lambda chosen: float(np.abs(counts[list(chosen)].sum(axis=0) - wanted).max()))
+    fold_of = dict.fromkeys(range(len(names)), TRAINING_ONLY) | dict.fromkeys((n for at in best for n in parts[at]), 0)
+    return _split(names, labels, groups, fold_of, [])
 
-    groups: a file of them for the leak-free protocol; where None, overlap is looked for and kept beside `out`.
+
+def split(data: Path, out: Path, protocol: str, folds: str, *, groups: Path | None, seed: int) -> Split:
+    """Writes the fold file of a labelled folder.
+
+    folds: how many, or a holdout such as "70/30", training before test. groups: a file of them for the leak-free
+    protocol; where None, overlap is looked for and kept beside `out`. Raises SteelsightError.
     """
-    labelled = catalog.read(data)
-    root = data if data.is_dir() else data.parent
-    names = [name_of(sample.path, root) for sample in labelled.samples]
-    labels = [sample.label for sample in labelled.samples]
     if protocol not in PROTOCOLS:
         raise SteelsightError(f"There is no protocol {protocol}; give {' or '.join(PROTOCOLS)}.")
+    count, share = _asked(folds)
+    labelled = catalog.read(data)
+    root = data if data.is_dir() else data.parent
+    paths = [sample.path for sample in labelled.samples]
+    names, labels = names_of(paths, root), [sample.label for sample in labelled.samples]
     known = None
     if protocol == "leak-free":
-        paths = [sample.path for sample in labelled.samples]
         kept = out.with_name(f"{out.stem}-groups.csv")
         known = grouping.read(groups, names) if groups else grouping.find_or_read(paths, names, kept)
-    assignments = assign(names, labels, known, folds, seed)
+    made = assign_holdout(names, labels, known, share, seed) if share else assign(names, labels, known, count, seed)
     try:
-        write(assignments, out)
+        foldfile.write(made.assignments, out)
     except OSError as error:
         raise SteelsightError(f"{out}: cannot be written ({error.strerror}); give another --out.") from None
-    return [sum(entry.fold == fold for entry in assignments) for fold in range(folds)]
+    return replace(made, left_out=labelled.problems)
+
+
+def is_file(folds: str) -> bool:
+    """Whether what was given as folds is a fold file's name, not a number or a holdout."""
+    return not re.fullmatch(r"\d+(/\d+)?", folds)
 
 
 def hold_out(
@@ -83,60 +130,103 @@ def hold_out(
 ) -> tuple[list[int], list[int]]:
     """Numbers of the pictures that stay, and of those held out: about `share` of each class, groups uncut.
 
-    A class with a single picture, or whose pictures are all in one group, stays whole.
+    A class that cannot be cut, such as one whose pictures are all in one group, stays whole.
     """
     everything = list(range(len(labels)))
-    units = {label: {groups[n] if groups else n for n in everything if labels[n] == label} for label in set(labels)}
-    split = [n for n in everything if len(units[labels[n]]) > 1]
-    if share <= 0 or not split:
+    dealt = _dealt(labels, groups)
+    if share <= 0 or not dealt:
         return everything, []
-    smallest = min(len(units[labels[n]]) for n in split)
-    folds = max(2, min(round(1 / share), smallest))
-    parts = _parts([labels[n] for n in split], [groups[n] for n in split] if groups else None, folds, seed)
-    held = {split[n] for n in parts[0]}
-    return [n for n in everything if n not in held], sorted(held)
+    part = _nearest(share, labels, groups, dealt)
+    parts = _parts(labels, groups, dealt, part.denominator, seed)
+    fold_of = dict.fromkeys(everything, TRAINING_ONLY) | {n: 0 for one in parts[: part.numerator] for n in one}
+    fold_of = _learnable(labels, groups, fold_of)
+    held = [n for n in everything if fold_of[n] == 0]
+    return [n for n in everything if fold_of[n] != 0], held
 
 
-def write(assignments: Sequence[Assignment], path: Path) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows((entry.image, entry.label, entry.group, entry.fold) for entry in assignments)
+def _asked(folds: str) -> tuple[int, float]:
+    """How many folds, and the share held out: one of the two is 0."""
+    if folds.isdecimal() and int(folds) >= 2:
+        return int(folds), 0.0
+    parts = [int(part) for part in folds.split("/")] if re.fullmatch(r"\d+/\d+", folds) else []
+    if parts and all(parts):
+        return 0, parts[1] / sum(parts)
+    raise SteelsightError(f"Folds {folds}: give a number of 2 or more, or a holdout such as 70/30.")
 
 
-def read(path: Path) -> list[Assignment]:
-    """The lines of a fold file. Raises SteelsightError with one sentence where it is not one."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-        if not rows:
-            raise ValueError("no line")
-        return [Assignment(row["image"], row["label"], row["group"] or "", int(row["fold"])) for row in rows]
-    except FileNotFoundError:
-        raise SteelsightError(f"{path}: there is no such fold file; make one with `steelsight data split`.") from None
-    except (OSError, KeyError, TypeError, ValueError, csv.Error):
-        raise SteelsightError(
-            f"{path}: is not a fold file; it needs the columns {','.join(COLUMNS)}, with whole numbers as folds."
-        ) from None
+def _units(labels: Sequence[str], groups: Sequence[str] | None, dealt: Sequence[int]) -> dict[str, set[str]]:
+    """What each class has to deal out: its groups, or its pictures where there are none."""
+    units: dict[str, set[str]] = {labels[n]: set() for n in dealt}
+    for n in dealt:
+        units[labels[n]].add(groups[n] if groups else str(n))
+    return dict(sorted(units.items()))
 
 
-def name_of(path: Path, root: Path) -> str:
-    """What fold files call a picture: its path below the data's folder, without the ending."""
-    inside = path.relative_to(root) if path.is_relative_to(root) else path
-    return inside.with_suffix("").as_posix()
+def _dealt(labels: Sequence[str], groups: Sequence[str] | None) -> list[int]:
+    """The pictures that can be learned in one fold and tested in another.
+
+    Not those of a class in a single group; nor, since groups stay whole, what else is in that group.
+    """
+    dealt = list(range(len(labels)))
+    while True:
+        units = _units(labels, groups, dealt)
+        whole = {unit for found in units.values() if len(found) == 1 for unit in found}
+        if not whole:
+            return dealt
+        dealt = [n for n in dealt if (groups[n] if groups else str(n)) not in whole]
 
 
-def match(names: Sequence[str], assignments: Sequence[Assignment], path: Path) -> list[Assignment]:
-    """The assignment of each name. Raises SteelsightError where one is missing."""
-    by_name = {Path(entry.image).with_suffix("").as_posix(): entry for entry in assignments}
-    missing = [name for name in names if name not in by_name]
-    if missing:
-        rest = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise SteelsightError(f"{path}: has no line for {missing[0]}{rest}; make the fold file from the same folder.")
-    return [by_name[name] for name in names]
+def _nearest(share: float, labels: Sequence[str], groups: Sequence[str] | None, dealt: Sequence[int]) -> Fraction:
+    """The share in parts that every class can be cut into; never nothing, never all."""
+    finest = min(FINEST, *(len(found) for found in _units(labels, groups, dealt).values()))
+    part = max(Fraction(share).limit_denominator(finest), Fraction(1, finest))
+    return min(part, Fraction(finest - 1, finest))
 
 
-def _parts(labels: Sequence[str], groups: Sequence[str] | None, folds: int, seed: int) -> list[npt.NDArray[np.intp]]:
+def _learnable(labels: Sequence[str], groups: Sequence[str] | None, fold_of: Mapping[int, int]) -> dict[int, int]:
+    """Takes classes that ended up in one fold alone out of it, whole groups, so that none is tested unlearned."""
+    fold_of = dict(fold_of)
+    while True:
+        folds = {label: {fold_of[n] for n in fold_of if labels[n] == label} for label in set(labels)}
+        alone = {label for label, its in folds.items() if len(its) == 1 and its != {TRAINING_ONLY}}
+        if not alone:
+            return fold_of
+        whole = {groups[n] if groups else str(n) for n in fold_of if labels[n] in alone}
+        fold_of |= {n: TRAINING_ONLY for n in fold_of if (groups[n] if groups else str(n)) in whole}
+
+
+def _split(
+    names: Sequence[str],
+    labels: Sequence[str],
+    groups: Sequence[str] | None,
+    fold_of: Mapping[int, int],
+    remarks: Sequence[str],
+) -> Split:
+    fold_of = _learnable(labels, groups, fold_of)
+    tested = {labels[n] for n, fold in fold_of.items() if fold != TRAINING_ONLY}
+    if not tested:
+        raise SteelsightError("The pictures share too many pixels to be split; add pictures of other places.")
+    never = [
+        f"Class {label} has too few pictures, or they share too many pixels, to be both learned and tested, so it is "
+        "kept for training; add others."
+        for label in sorted(set(labels) - tested)
+    ]
+    rows = enumerate(zip(names, labels, strict=True))
+    return Split(
+        tuple(Assignment(name, label, groups[n] if groups else "", fold_of[n]) for n, (name, label) in rows),
+        (*never, *remarks),
+    )
+
+
+def _parts(
+    labels: Sequence[str], groups: Sequence[str] | None, dealt: Sequence[int], folds: int, seed: int
+) -> list[list[int]]:
+    """The numbers of the pictures `dealt` out, in as many parts as there are folds."""
     kind = StratifiedGroupKFold if groups else StratifiedKFold
     splitter = kind(folds, shuffle=True, random_state=seed)
-    return [test for _, test in splitter.split(np.zeros(len(labels)), list(labels), groups)]
+    in_groups = [groups[n] for n in dealt] if groups else None
+    with warnings.catch_warnings():
+        # The remarks of `assign` say it in our words.
+        warnings.filterwarnings("ignore", "The least populated class")
+        tests = [test for _, test in splitter.split(np.zeros(len(dealt)), [labels[n] for n in dealt], in_groups)]
+    return [[dealt[at] for at in test] for test in tests]

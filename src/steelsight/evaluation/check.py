@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from statistics import mean
 
@@ -12,10 +12,14 @@ import numpy as np
 
 from steelsight import images, report
 from steelsight.data import catalog, overlap, splits
+from steelsight.data.naming import Named, names_of
 from steelsight.evaluation import baselines, results
+from steelsight.evaluation.cells import answers_of, done
+from steelsight.evaluation.exhibits import Readable, laid, largest, pairs, singles
+from steelsight.evaluation.labels import Suspect, suspects
 from steelsight.evaluation.provenance import provenance
 from steelsight.images import ImageError
-from steelsight.records import Finding, GreyImage, Sample, SteelsightError
+from steelsight.records import Answer, Finding, Sample, SteelsightError
 
 FEW = 20
 """Pictures of a class under which results mean little."""
@@ -24,22 +28,17 @@ UNEVEN = 10
 FOLDS = 5
 SHOWN = 200
 
-
-@dataclass(frozen=True, slots=True)
-class Readable:
-    """The samples that can be decoded, with their pixels and their names below the data's folder."""
-
-    samples: tuple[Sample, ...]
-    greys: tuple[GreyImage, ...]
-    names: tuple[str, ...]
-
-    @property
-    def labels(self) -> list[str]:
-        return [sample.label for sample in self.samples]
+OVERLAP, TWO_LABELS, LABELS = "Overlap", "The same pixels under two labels", "Likely label errors"
 
 
-def check(data: Path, out: Path, on_progress: overlap.Progress = lambda *_: None) -> list[Finding]:
-    """Looks a folder over and writes `check.json` and `report.html` into `out`. Raises SteelsightError."""
+def check(
+    data: Path, out: Path, cells: Path | None = None, on_progress: overlap.Progress = lambda *_: None
+) -> list[Finding]:
+    """Looks a folder over and writes `check.json` and `report.html` into `out`.
+
+    cells: the folder of a cross-validation on the same data, whose answers tell likely label errors. Raises
+    SteelsightError.
+    """
     labelled = catalog.read(data)
     root = data if data.is_dir() else data.parent
     try:
@@ -59,10 +58,25 @@ def check(data: Path, out: Path, on_progress: overlap.Progress = lambda *_: None
         _two_labels(readable, found),
         _shortcuts(readable, groups),
     ]
+    answers = _answers(cells, readable) if cells else []
+    doubted = suspects(answers)
+    if cells:
+        findings.append(_labels(doubted, answers))
+    exhibits = {
+        OVERLAP: pairs(readable, found),
+        TWO_LABELS: pairs(readable, _under_two_labels(readable, found)),
+        LABELS: singles(readable, doubted),
+    }
     facts = {"Pictures": f"{len(readable.samples):,}", "Classes": str(len(set(readable.labels)))}
     result = {"facts": facts, "findings": [asdict(each) for each in findings], "provenance": provenance()}
     results.write_json(out / "check.json", result)
-    report.write_findings(out / "report.html", findings, title=f"Check of {root.name}", facts=facts)
+    report.write_findings(
+        out / "report.html",
+        findings,
+        title=f"Check of {root.name}",
+        facts=facts,
+        exhibits=exhibits,
+    )
     return findings
 
 
@@ -70,11 +84,24 @@ def _read(samples: Sequence[Sample], root: Path) -> tuple[Readable, list[str]]:
     kept, problems = [], []
     for sample in samples:
         try:
-            kept.append((sample, images.decode(sample.path), splits.name_of(sample.path, root)))
+            kept.append((sample, images.decode(sample.path)))
         except ImageError as error:
             problems.append(str(error))
-    columns = zip(*kept, strict=True) if kept else ((), (), ())
-    return Readable(*(tuple(column) for column in columns)), problems
+    names = names_of([sample.path for sample, _ in kept], root)
+    return Readable(tuple(sample for sample, _ in kept), tuple(grey for _, grey in kept), tuple(names)), problems
+
+
+def _answers(cells: Path, readable: Readable) -> list[Answer]:
+    known = Named((name, name) for name in readable.names)
+    answers = [answer for answer in answers_of(done(cells)) if known.get(answer.image)]
+    if not answers:
+        raise SteelsightError(f"{cells}: is a cross-validation of other pictures; give the one of this folder.")
+    return answers
+
+
+def _under_two_labels(readable: Readable, found: Sequence[overlap.Overlap]) -> list[overlap.Overlap]:
+    labels = readable.labels
+    return [each for each in found if labels[each.first] != labels[each.second]]
 
 
 def _problems(sentences: Sequence[str]) -> Finding:
@@ -119,25 +146,18 @@ def _overlaps(readable: Readable, found: Sequence[overlap.Overlap], groups: Sequ
             f"{shared:,} of {len(groups):,} pictures share pixels with another one, in {len(found):,} pairs, so there "
             f"are {len(sizes):,} groups. A random split tests on pixels that it trained on: use the leak-free protocol."
         )
-    largest = sorted(found, key=lambda each: -each.area)[:SHOWN]
     rows = tuple(
-        (readable.names[each.first], readable.names[each.second], f"{each.area:,}", _laid(each)) for each in largest
+        (readable.names[each.first], readable.names[each.second], f"{each.area:,}", laid(each))
+        for each in largest(found)[:SHOWN]
     )
-    return Finding("Overlap", words, bool(found), ("Picture", "shares with", "Pixels", "Second one laid"), rows)
-
-
-def _laid(each: overlap.Overlap) -> str:
-    turned = f", turned {90 * each.turn}°" if each.turn else ""
-    mirrored, encoded = ", mirrored" if each.mirrored else "", "" if each.exact else ", re-encoded"
-    return f"at ({each.dx}, {each.dy}){turned}{mirrored}{encoded}"
+    return Finding(OVERLAP, words, bool(found), ("Picture", "shares with", "Pixels", "Second one laid"), rows)
 
 
 def _two_labels(readable: Readable, found: Sequence[overlap.Overlap]) -> Finding:
     labels, names = readable.labels, readable.names
     rows = tuple(
         (names[each.first], labels[each.first], names[each.second], labels[each.second], f"{each.area:,}")
-        for each in found
-        if labels[each.first] != labels[each.second]
+        for each in _under_two_labels(readable, found)
     )
     words = "No pixels stand under two labels."
     if rows:
@@ -146,7 +166,29 @@ def _two_labels(readable: Readable, found: Sequence[overlap.Overlap]) -> Finding
             "or one label is wrong."
         )
     columns = ("Picture", "Label", "Picture", "Label", "Pixels shared")
-    return Finding("The same pixels under two labels", words, bool(rows), columns, rows[:SHOWN])
+    return Finding(TWO_LABELS, words, bool(rows), columns, rows[:SHOWN])
+
+
+def _labels(doubted: Sequence[Suspect], answers: Sequence[Answer]) -> Finding:
+    count = len({answer.image for answer in answers})
+    words = f"Models that had not seen them agree with the labels of all {count:,} pictures."
+    if doubted:
+        words = (
+            f"Models that had not seen them take {len(doubted)} of {count:,} pictures for another class, as surely as "
+            "they know that class's own pictures: look whether the label is right."
+        )
+    rows = tuple(
+        (
+            each.image,
+            each.label,
+            each.likelier,
+            f"{100 * each.score_of_label:.1f}",
+            f"{100 * each.score_of_likelier:.1f}",
+        )
+        for each in doubted[:SHOWN]
+    )
+    columns = ("Picture", "Label", "Looks like", "Score of the label, %", "of the other, %")
+    return Finding(LABELS, words, bool(doubted), columns, rows)
 
 
 def _shortcuts(readable: Readable, groups: Sequence[str]) -> Finding:
@@ -184,10 +226,8 @@ def _shortcuts(readable: Readable, groups: Sequence[str]) -> Finding:
 
 def _folds(readable: Readable, labels: Sequence[str], groups: Sequence[str] | None) -> list[int]:
     """Fold numbers, or none where a class has too few pictures or groups for two folds."""
-    units = [
-        len({groups[n] if groups else n for n, each in enumerate(labels) if each == label}) for label in set(labels)
-    ]
-    count = min(FOLDS, *units) if units else 0
-    if count < 2:
+    try:
+        made = splits.assign(readable.names, labels, groups, FOLDS)
+    except SteelsightError:
         return []
-    return [entry.fold for entry in splits.assign(readable.names, labels, groups, count)]
+    return [entry.fold for entry in made.assignments]

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from steelsight import images, report
-from steelsight.data import catalog, splits
-from steelsight.evaluation import results
+from steelsight.data import catalog, foldfile
+from steelsight.evaluation import gallery, results
 from steelsight.evaluation.evaluate import evaluate
 from steelsight.evaluation.provenance import provenance
 from steelsight.images import ImageError
@@ -33,10 +33,10 @@ def evaluate_model(model: str, data: Path, out: Path, folds: Path | None, fold: 
         out.mkdir(parents=True, exist_ok=True)
     labelled = catalog.read(data)
     root = data if data.is_dir() else data.parent
-    samples = labelled.samples if folds is None else _of_fold(labelled.samples, root, folds, fold)
+    samples, remarks = (labelled.samples, []) if folds is None else _of_fold(labelled.samples, root, folds, fold)
     seen = _count_seen(classifier, samples)
     found = evaluate(lambda paths: _without_maps(classifier, paths), samples, classifier.classes, root)
-    problems = (*labelled.problems, *found.problems)
+    problems = (*labelled.problems, *remarks, *found.problems)
     facts = {
         "Model": classifier.name,
         "Data": root.name if folds is None else f"{root.name}, {folds.stem}, fold {fold}",
@@ -45,7 +45,8 @@ def evaluate_model(model: str, data: Path, out: Path, folds: Path | None, fold: 
     with _writing(out):
         results.write(out, replace(found, problems=problems), facts, provenance())
         title = f"{classifier.name} on {root.name}"
-        report.write_scores(out / "report.html", found.scores, title=title, facts=facts)
+        wrong = gallery.thumbnails(classifier, [mistake.image for mistake in found.scores.mistakes], root)
+        report.write_scores(out / "report.html", found.scores, title=title, facts=facts, pictures=wrong)
     return ModelEvaluation(found.scores, problems, seen)
 
 
@@ -57,14 +58,10 @@ def _writing(out: Path) -> Iterator[None]:
         raise SteelsightError(f"{out}: cannot be written ({error.strerror}); give another --out.") from None
 
 
-def _of_fold(samples: Sequence[Sample], root: Path, folds: Path, fold: int) -> list[Sample]:
-    assigned = splits.match([splits.name_of(sample.path, root) for sample in samples], splits.read(folds), folds)
-    chosen = [sample for sample, entry in zip(samples, assigned, strict=True) if entry.fold == fold]
-    if not chosen:
-        raise SteelsightError(
-            f"{folds}: has no picture in fold {fold}; its folds are 0 to {max(e.fold for e in assigned)}."
-        )
-    return chosen
+def _of_fold(samples: Sequence[Sample], root: Path, folds: Path, fold: int) -> tuple[Sequence[Sample], Sequence[str]]:
+    assigned, remarks = foldfile.match_samples(samples, root, folds)
+    foldfile.check_fold(fold, assigned, folds)
+    return [sample for sample, entry in zip(samples, assigned, strict=True) if entry.fold == fold], remarks
 
 
 def _without_maps(classifier: Classifier, paths: Sequence[Path]) -> Iterable[Prediction]:

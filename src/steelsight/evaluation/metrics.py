@@ -70,10 +70,11 @@ def calibration_error(confidences: Floats, is_right: npt.NDArray[np.bool_], bins
     return float(np.abs(gaps).sum() / len(confidences))
 
 
-def interval(is_right: Sequence[bool], groups: Sequence[str], seed: int = 0) -> tuple[float, float]:
-    """95 % interval of the accuracy, by 2,000 draws of whole groups: pictures of one group are not independent."""
+def interval(values: Sequence[float], groups: Sequence[str], seed: int = 0) -> tuple[float, float]:
+    """95 % interval of a mean over pictures, such as of whether each is right, by 2,000 draws of whole groups:
+    pictures of one group are not independent."""
     numbers = np.unique(list(groups), return_inverse=True)[1]
-    right, sizes = np.bincount(numbers, np.array(is_right, float)), np.bincount(numbers)
+    sums, sizes = np.bincount(numbers, np.array(values, float)), np.bincount(numbers)
     draws = np.random.default_rng(seed).integers(len(sizes), size=(DRAWS, len(sizes)))
-    low, high = np.quantile(right[draws].sum(axis=1) / sizes[draws].sum(axis=1), [0.025, 0.975])
+    low, high = np.quantile(sums[draws].sum(axis=1) / sizes[draws].sum(axis=1), [0.025, 0.975])
     return float(low), float(high)

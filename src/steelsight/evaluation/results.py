@@ -11,7 +11,7 @@ from typing import Any
 from steelsight.evaluation.evaluate import Evaluation
 from steelsight.records import Answer
 
-SCORES, ANSWERS = "scores.json", "answers.jsonl"
+SCORES, ANSWERS, HISTORY = "scores.json", "answers.jsonl", "metrics.jsonl"
 
 
 def write(folder: Path, found: Evaluation | None, facts: Mapping[str, str], provenance: Mapping[str, str]) -> None:
@@ -32,3 +32,10 @@ def read_answers(folder: Path) -> Sequence[Answer]:
     """The answers of a folder that `write` filled. Raises OSError or ValueError where it is not one."""
     lines = (folder / ANSWERS).read_text(encoding="utf-8").splitlines()
     return [Answer(**json.loads(line)) for line in lines]
+
+
+def read_history(folder: Path) -> list[dict[str, float]]:
+    """The figures of each epoch of a run; none where it has no such file. Raises ValueError where it is damaged."""
+    path = folder / HISTORY
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return [json.loads(line) for line in lines]

@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 import steelsight.models  # noqa: F401  (registers the networks)
+from steelsight.evaluation.results import HISTORY
 from steelsight.models.grey import GreyNetwork
 from steelsight.records import FloatArray, Sample, SteelsightError
 from steelsight.training import recipe as recipes
@@ -29,7 +30,6 @@ from steelsight.training.pictures import Pictures
 from steelsight.training.recipe import Recipe
 
 CHECKPOINT = "checkpoint.pt"
-LOG = "metrics.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +206,8 @@ def _save(out: Path, learner: Learner, state: _State, run: dict[str, Any]) -> No
     try:
         torch.save(held, out / f"{CHECKPOINT}.new")
         (out / f"{CHECKPOINT}.new").replace(out / CHECKPOINT)
-        (out / f"{LOG}.new").write_text("".join(json.dumps(figures) + "\n" for figures in state.history))
-        (out / f"{LOG}.new").replace(out / LOG)
+        (out / f"{HISTORY}.new").write_text("".join(json.dumps(figures) + "\n" for figures in state.history))
+        (out / f"{HISTORY}.new").replace(out / HISTORY)
     except (OSError, RuntimeError):  # torch reports a full disk as RuntimeError
         raise SteelsightError(
             f"{out}: the checkpoint of epoch {state.epoch} cannot be written; make room and go on with --resume."
