@@ -1,51 +1,62 @@
-"""Puts a finished run into the package: `python studies/ship.py RUN NAME RESULT.json...`
+"""Puts a model into the package: `python studies/ship.py NAME NETWORK [RUN]`.
 
-Writes weights/NAME.onnx, whose card gives the scores of the siblings named by the result files, and
-weights/NAME.safetensors for `timm.create_model(..., pretrained=True)`.
+Writes weights/NAME.onnx, whose card gives the scores of the siblings in studies/results/default/NETWORK. With the
+folder of a finished RUN the weights are its own, and weights/NAME.safetensors is written too, for
+`timm.create_model(..., pretrained=True)`; without it only the scores on the card are brought up to date.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
-from statistics import mean
 
 import onnx
 import torch
 from safetensors.torch import save_file
 
+from steelsight.data import foldfile
+from steelsight.evaluation import archive
 from steelsight.records import Card
 from steelsight.runtime import card as cards
 from steelsight.training.fit import CHECKPOINT
 
-WEIGHTS = Path(__file__).parents[1] / "src" / "steelsight" / "weights"
+STUDIES = Path(__file__).parent
+WEIGHTS = STUDIES.parent / "src" / "steelsight" / "weights"
+GROUPS = STUDIES / "folds" / "neu-cls-leak-free-495.csv"
+PROTOCOLS = ("neu-cls-leak-free-495", "neu-cls-published")
 LICENCE = (
     "Code: Apache-2.0. The weights were trained on NEU-CLS (Song and Yan 2013), whose owners state no licence; "
     "see NOTICE."
 )
 
 
-def ship(run: Path, name: str, results: list[Path]) -> None:
-    model = onnx.load(run / "model.onnx")
+def ship(name: str, network: str, run: Path | None) -> None:
+    target = WEIGHTS / f"{name}.onnx"
+    source = run / "model.onnx" if run else target
+    model = onnx.load(source)
     entry = next(entry for entry in model.metadata_props if entry.key == cards.KEY)
-    entry.value = cards.dumps(_card(cards.loads(entry.value, str(run)), results))
-    onnx.save(model, WEIGHTS / f"{name}.onnx")
-    best = torch.load(run / CHECKPOINT, map_location="cpu", weights_only=True)["best_weights"]
-    weights = {key.removeprefix("network."): value.contiguous() for key, value in best.items()}
-    save_file(weights, WEIGHTS / f"{name}.safetensors")
+    entry.value = cards.dumps(_card(cards.loads(entry.value, str(source)), network))
+    onnx.save(model, target)
+    if run:
+        best = torch.load(run / CHECKPOINT, map_location="cpu", weights_only=True)["best_weights"]
+        weights = {key.removeprefix("network."): value.contiguous() for key, value in best.items()}
+        save_file(weights, WEIGHTS / f"{name}.safetensors")
 
 
-def _card(card: Card, results: list[Path]) -> Card:
-    accuracies: dict[str, list[float]] = {}
-    for path in results:
-        result = json.loads(path.read_text(encoding="utf-8"))
-        protocol, _ = result["facts"]["Protocol"].rsplit(", ", 1)
-        accuracies.setdefault(protocol, []).append(100 * result["scores"]["accuracy"])
-    scores = {
-        f"{protocol} accuracy, {len(found)} of 5 folds": round(mean(found), 2) for protocol, found in accuracies.items()
-    }
+def _card(card: Card, network: str) -> Card:
+    cells = archive.load(STUDIES / "results")
+    group_of = {entry.image: entry.group for entry in foldfile.read(GROUPS)}
+    scores = {}
+    for protocol in PROTOCOLS:
+        chosen = archive.of(cells, network, protocol, "default")
+        pooled = archive.pool(chosen, foldfile.read(STUDIES / "folds" / f"{protocol}.csv"), group_of)
+        what = f"{protocol}, {len({cell.key.fold for cell in chosen})} of 5 folds"
+        seeds = len({cell.key.seed for cell in chosen})
+        what += f", {seeds} seeds" if seeds > 1 else ", 1 seed"
+        scores[f"accuracy, {what}"] = round(100 * pooled.accuracy[0], 2)
+        scores[f"95 % interval from, {what}"] = round(100 * pooled.interval[0], 2)
+        scores[f"95 % interval to, {what}"] = round(100 * pooled.interval[1], 2)
     return replace(
         card,
         protocol="trained on all 1,800 images of NEU-CLS; the scores are those of siblings trained on part of them",
@@ -55,4 +66,4 @@ def _card(card: Card, results: list[Path]) -> Card:
 
 
 if __name__ == "__main__":
-    ship(Path(sys.argv[1]), sys.argv[2], [Path(argument) for argument in sys.argv[3:]])
+    ship(sys.argv[1], sys.argv[2], Path(sys.argv[3]) if len(sys.argv) > 3 else None)

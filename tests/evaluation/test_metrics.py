@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 from sklearn import metrics as sk
 
-from steelsight.evaluation.metrics import calibration_error, interval, score
+from steelsight.evaluation.metrics import accuracy_interval, calibration_error, interval, score
 from steelsight.records import Answer
 
 CLASSES = ("a", "b", "c", "d")
@@ -99,5 +100,12 @@ def test_an_interval_over_groups_is_wider_than_one_over_pictures() -> None:
     assert together[1] - together[0] > 1.5 * (alone[1] - alone[0])
 
 
-def test_nothing_wrong_gives_an_interval_of_one_point() -> None:
-    assert interval([True] * 9, list("aabbccdde")) == (1.0, 1.0)
+def test_nothing_wrong_still_leaves_doubt_and_the_more_the_fewer_groups() -> None:
+    low, high = accuracy_interval([True] * 9, list("aabbccdde"))
+    assert (low, high) == (pytest.approx(binomtest(5, 5).proportion_ci(0.95).low), 1.0)
+    assert accuracy_interval([False] * 9, list("aabbccdde")) == pytest.approx((0, 1 - low))
+
+
+def test_some_wrong_give_the_interval_by_draws() -> None:
+    right, groups = [True] * 8 + [False], list("aabbccdde")
+    assert accuracy_interval(right, groups) == interval(right, groups)

@@ -122,7 +122,7 @@ def sum_up(data: Path, folds: Path, cells: Sequence[Cell], against: Path | None 
         cells=tuple({"fold": each.fold, "seed": each.seed, "accuracy": each.scores["accuracy"]} for each in finished),
         mean_accuracy=mean(accuracies),
         deviation=pstdev(accuracies),
-        interval=metrics.interval(
+        interval=metrics.accuracy_interval(
             [answer.is_right for answer in answers], [group_of[answer.image] for answer in answers]
         ),
         baselines=_baselines([sample.path for sample in samples], assigned),

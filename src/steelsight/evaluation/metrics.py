@@ -78,3 +78,15 @@ def interval(values: Sequence[float], groups: Sequence[str], seed: int = 0) -> t
     draws = np.random.default_rng(seed).integers(len(sizes), size=(DRAWS, len(sizes)))
     low, high = np.quantile(sums[draws].sum(axis=1) / sizes[draws].sum(axis=1), [0.025, 0.975])
     return float(low), float(high)
+
+
+def accuracy_interval(is_right: Sequence[bool], groups: Sequence[str]) -> tuple[float, float]:
+    """95 % interval of the accuracy over groups.
+
+    Where every answer is right, or every one wrong, draws say nothing: then the exact one of Clopper and Pearson, with
+    a group counted as one picture.
+    """
+    if any(is_right) and not all(is_right):
+        return interval(is_right, groups)
+    end = 0.025 ** (1 / len(set(groups)))
+    return (end, 1.0) if all(is_right) else (0.0, 1 - end)

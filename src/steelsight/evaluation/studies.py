@@ -1,0 +1,125 @@
+"""A study: which networks are trained under which protocols, and where their results lie. Definitions are YAML files.
+
+FOLDER/NAME.yaml is a study, FOLDER/recipes/NAME.yaml what its networks are trained by, FOLDER/folds/NAME.csv a
+protocol, FOLDER/results holds what came out (see `archive`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from steelsight.evaluation.archive import Key
+from steelsight.records import SteelsightError
+
+FIELDS = {"title", "about", "recipe", "protocols", "folds", "seeds", "printed", "networks"}
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A row of a study's table: what timm calls the network, with its options, and what the paper prints of it."""
+
+    name: str
+    model: str
+    options: Mapping[str, Any]
+    changes: Mapping[str, Any]
+    """What this network has in its recipe that the others have not."""
+    printed: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A table of a paper, as it is to be run."""
+
+    name: str
+    title: str
+    about: str
+    recipe: str
+    protocols: tuple[str, ...]
+    folds: tuple[int, ...]
+    seeds: tuple[int, ...]
+    networks: tuple[Network, ...]
+
+    def cells(self) -> list[tuple[Network, Key]]:
+        """Every cell, ordered so that whenever a run is stopped, the networks have been seen on the same folds."""
+        return [
+            (network, Key(self.recipe, network.name, protocol, fold, seed))
+            for seed in self.seeds
+            for fold in self.folds
+            for protocol in self.protocols
+            for network in self.networks
+        ]
+
+
+def names(folder: Path) -> list[str]:
+    """The studies in a folder."""
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def load(folder: Path, name: str) -> Study:
+    """A study by its name. Raises SteelsightError where there is none, or it cannot be understood."""
+    path = folder / f"{name}.yaml"
+    if not path.is_file():
+        known = names(folder)
+        near = get_close_matches(name, known, n=3, cutoff=0.4) or known
+        raise SteelsightError(f"{path}: there is no such study; " + (f"there are {', '.join(near)}." if near else "."))
+    values = read_yaml(path)
+    unknown = set(values) - FIELDS
+    if unknown:
+        raise SteelsightError(f"{path}: does not know {', '.join(sorted(unknown))}; the names are {_listed(FIELDS)}.")
+    printed = _inside(folder, values.get("printed"), path)
+    try:
+        return Study(
+            name=name,
+            title=str(values["title"]),
+            about=str(values.get("about", "")).strip(),
+            recipe=str(values["recipe"]),
+            protocols=tuple(map(str, values["protocols"])),
+            folds=tuple(map(int, values["folds"])),
+            seeds=tuple(map(int, values["seeds"])),
+            networks=tuple(_network(str(key), each or {}, printed, path) for key, each in values["networks"].items()),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise SteelsightError(f"{path}: is not a study ({error!r}); copy another one and change it.") from None
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The names and values of a YAML file. Raises SteelsightError."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SteelsightError(f"{path}: cannot be read as YAML ({str(error).splitlines()[0]}).") from None
+    if not isinstance(values, dict):
+        raise SteelsightError(f"{path}: expected names with values.")
+    return values
+
+
+def _network(name: str, values: Mapping[str, Any], printed: Mapping[str, Any], path: Path) -> Network:
+    unknown = set(values) - {"model", "options", "changes", "printed"}
+    if unknown:
+        raise SteelsightError(f"{path}: {name} has {_listed(unknown)}; a network has model, options, changes, printed.")
+    key = str(values.get("printed", name))
+    return Network(
+        name, str(values.get("model", name)), values.get("options", {}), values.get("changes", {}), printed.get(key, {})
+    )
+
+
+def _inside(folder: Path, place: str | None, path: Path) -> Mapping[str, Any]:
+    """What published.json holds at a place such as pdmsnet.networks."""
+    if not place:
+        return {}
+    found: Any = read_yaml(folder / "published.json")  # JSON is YAML
+    for part in place.split("."):
+        if part not in found:
+            raise SteelsightError(f"{path}: published.json has no {place}.")
+        found = found[part]
+    return dict(found)
+
+
+def _listed(names: Sequence[str] | set[str]) -> str:
+    return ", ".join(sorted(names))
