@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from steelsight.data import synthetic
-from steelsight.data.anchors import detect
+from steelsight.data.anchors import BITS, Anchors, detect
+from steelsight.data.matching import by_anchors
 from steelsight.data.overlap import FINE, Overlap, evidence, find, groups, placed, shared
 from steelsight.images import ImageError, decode
 from steelsight.records import GreyImage
@@ -146,6 +147,20 @@ def test_groups_of_drawn_crops_come_back_exactly() -> None:
 
 def test_drawn_pictures_that_share_nothing_do_not_pair_up() -> None:
     assert find([drawn(synthetic.CLASSES[n % 7], n, 100) for n in range(200)]) == []
+
+
+def test_chance_matches_of_a_picture_hardly_grow_with_the_number_of_pictures() -> None:
+    def by_chance(pictures: int, each: int = 200) -> float:
+        """Ways for each picture where anchors have nothing to do with one another."""
+        rng = np.random.default_rng(0)
+        code = rng.integers(0, 1 << BITS, pictures * each, np.uint64) << np.uint64(64 - BITS)
+        pose = rng.integers(0, 8, len(code), np.uint8)
+        row, column = rng.integers(0, 200, (2, len(code)), np.int32)
+        owners = np.repeat(np.arange(pictures, dtype=np.int32), each)
+        sizes = np.full((pictures, 2), 200, np.int32)
+        return len(by_anchors(Anchors(code, pose, row, column), owners, sizes, tolerant=True)) / pictures
+
+    assert 0 < by_chance(4_000) < 3 * by_chance(250)
 
 
 @pytest.mark.parametrize("quality", [75, 94])

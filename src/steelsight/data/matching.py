@@ -23,12 +23,17 @@ its photograph: what thousands of pictures show, such as a speck on white, must 
 _CELL = 4
 """Where pixels were re-encoded, anchors move a little: shifts in the same cell of this many pixels count as one."""
 
-_FEWER = 2
-"""How many bits fewer must be equal than it takes to number all anchors; so chance matches are a few for each anchor,
-however many pictures there are."""
+_FEWER = 4
+"""Where codes may differ, the first bits still have to be equal: so many fewer than it takes to number all anchors. So
+each anchor is compared with a few others, however many there are."""
 
 _DIFFERENT = 7
-"""How many of the other bits may differ."""
+"""How many of the other bits may differ, at most."""
+
+_SURE = 32
+"""Twice the anchors make twice the chance matches for each, and one bit more that may differ makes four times as many.
+So as many bits may differ as is half of what the number of anchors, in binary digits, lacks to this: then chance
+matches stay a few for each picture, however many there are."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,11 +63,11 @@ class Ways:
 def by_anchors(anchors: Anchors, pictures: npt.NDArray[np.int32], sizes: Numbers, *, tolerant: bool) -> Ways:
     """Anchors of all pictures, the picture of each, and the pictures' heights and widths (pictures, 2) -> ways.
 
-    Strictly, codes must be equal in every bit; tolerantly, in as many coarse ones as keep chance matches rare, and
-    nearly so in the others.
+    Strictly, codes must be equal in every bit; tolerantly, a few bits may differ, the fewer the more anchors there are.
     """
-    prefix = min(BITS, max(1, len(anchors.code).bit_length() - _FEWER)) if tolerant else BITS
-    found = list(_matches(anchors.code, pictures, prefix))
+    digits = len(anchors.code).bit_length()
+    prefix, different = (max(1, digits - _FEWER), min(_DIFFERENT, (_SURE - digits) // 2)) if tolerant else (BITS, 0)
+    found = list(_matches(anchors.code, pictures, prefix, different))
     left, right = np.concatenate(found, axis=1)
     first, second = pictures[left], pictures[right]
     pose = after(inverse(anchors.pose[left]), anchors.pose[right]).astype(np.int32)
@@ -100,9 +105,10 @@ def moved(
 
 
 def _matches(
-    codes: npt.NDArray[np.uint64], pictures: npt.NDArray[np.int32], prefix: int
+    codes: npt.NDArray[np.uint64], pictures: npt.NDArray[np.int32], prefix: int, different: int
 ) -> Iterator[npt.NDArray[np.intp]]:
-    """Numbers (2, matches) of anchors in different pictures whose codes agree; the first picture is the lower one."""
+    """Numbers (2, matches) of anchors in different pictures whose codes are equal in the first `prefix` bits and differ
+    in no more than `different` others; the first picture is the lower one."""
     keys = codes >> np.uint64(64 - prefix)
     order = np.argsort(keys, kind="stable")
     keys, codes, pictures = keys[order], codes[order], pictures[order]
@@ -111,7 +117,7 @@ def _matches(
         starts = starts[: np.searchsorted(starts, len(order) - step)]
         starts = starts[keys[starts] == keys[starts + step]]
         near = starts[pictures[starts] != pictures[starts + step]]
-        near = near[_bits(codes[near] ^ codes[near + step]) <= _DIFFERENT]
+        near = near[_bits(codes[near] ^ codes[near + step]) <= different]
         yield np.stack([order[near], order[near + step]])
 
 

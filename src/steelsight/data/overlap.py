@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from steelsight.data.anchors import Scale, Smooth, detect, joined, smooth
+from steelsight.data.anchors import Anchors, Scale, Smooth, detect, joined, smooth
 from steelsight.data.matching import Ways, by_anchors, implied
 from steelsight.images import decode
 from steelsight.records import GreyImage
@@ -94,6 +94,7 @@ def find(
     if not pictures:
         return []
     search = _Search(pictures, on_progress)
+    search.read((FINE, *TOLERANT) if tolerant else (FINE,))
     search.compare(search.by_anchors(FINE, tolerant=False), search.equal)
     search.compare(search.implied(), search.equal)
     if tolerant:
@@ -157,19 +158,23 @@ class _Search:
         self._pictures = pictures
         self._on_progress = on_progress
         self._sizes = np.zeros((len(pictures), 2), np.int32)
+        self._anchors: dict[Scale, list[Anchors]] = {}
         self._kept: dict[tuple[int, int], npt.NDArray[Any]] = {}
         self._kept_bytes = 0
 
-    def by_anchors(self, scale: Scale, *, tolerant: bool) -> Ways:
-        parts = []
+    def read(self, scales: Sequence[Scale]) -> None:
+        """Detects the anchors of every scale at once, so that each file is decoded once for all of them."""
+        self._anchors = {scale: [] for scale in scales}
         for number, picture in enumerate(self._pictures):
             grey = _decoded(picture)
             self._sizes[number] = grey.shape
-            parts.append(detect(grey, scale))
+            for scale, parts in self._anchors.items():
+                parts.append(detect(grey, scale))
             self._on_progress("reading", number + 1, len(self._pictures))
-        anchors, owners = joined(parts)
-        del parts  # at 100,000 pictures these are gigabytes
-        return by_anchors(anchors, owners, self._sizes, tolerant=tolerant)
+
+    def by_anchors(self, scale: Scale, *, tolerant: bool) -> Ways:
+        """The ways by the anchors of a scale, which are then forgotten: of 100,000 pictures they fill gigabytes."""
+        return by_anchors(*joined(self._anchors.pop(scale)), self._sizes, tolerant=tolerant)
 
     def implied(self) -> Ways:
         known = {
