@@ -17,7 +17,7 @@ import yaml
 from steelsight.evaluation.archive import Key
 from steelsight.records import SteelsightError
 
-FIELDS = {"title", "about", "recipe", "protocols", "folds", "seeds", "printed", "networks"}
+FIELDS = {"title", "about", "recipe", "protocols", "folds", "seeds", "printed", "networks", "compare"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +44,16 @@ class Study:
     folds: tuple[int, ...]
     seeds: tuple[int, ...]
     networks: tuple[Network, ...]
+    compare: tuple[tuple[str, str], ...] = ()
+    """Pairs of networks that are to be compared on the same folds, the first one against the second."""
 
     def cells(self) -> list[tuple[Network, Key]]:
         """Every cell, ordered so that whenever a run is stopped, the networks have been seen on the same folds."""
         return [
             (network, Key(self.recipe, network.name, protocol, fold, seed))
             for seed in self.seeds
-            for fold in self.folds
             for protocol in self.protocols
+            for fold in self.folds
             for network in self.networks
         ]
 
@@ -72,17 +74,21 @@ def load(folder: Path, name: str) -> Study:
     unknown = set(values) - FIELDS
     if unknown:
         raise SteelsightError(f"{path}: does not know {', '.join(sorted(unknown))}; the names are {_listed(FIELDS)}.")
-    printed = _inside(folder, values.get("printed"), path)
+    published = read_yaml(folder / "published.json")  # JSON is YAML
+    printed = _inside(published, values.get("printed"), path)
     try:
         return Study(
             name=name,
+            compare=tuple((str(one), str(other)) for one, other in values.get("compare", ())),
             title=str(values["title"]),
             about=str(values.get("about", "")).strip(),
             recipe=str(values["recipe"]),
             protocols=tuple(map(str, values["protocols"])),
             folds=tuple(map(int, values["folds"])),
             seeds=tuple(map(int, values["seeds"])),
-            networks=tuple(_network(str(key), each or {}, printed, path) for key, each in values["networks"].items()),
+            networks=tuple(
+                _network(str(key), each or {}, printed, published, path) for key, each in values["networks"].items()
+            ),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise SteelsightError(f"{path}: is not a study ({error!r}); copy another one and change it.") from None
@@ -99,22 +105,21 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return values
 
 
-def _network(name: str, values: Mapping[str, Any], printed: Mapping[str, Any], path: Path) -> Network:
+def _network(
+    name: str, values: Mapping[str, Any], printed: Mapping[str, Any], published: Mapping[str, Any], path: Path
+) -> Network:
     unknown = set(values) - {"model", "options", "changes", "printed"}
     if unknown:
         raise SteelsightError(f"{path}: {name} has {_listed(unknown)}; a network has model, options, changes, printed.")
-    key = str(values.get("printed", name))
-    return Network(
-        name, str(values.get("model", name)), values.get("options", {}), values.get("changes", {}), printed.get(key, {})
-    )
+    row = str(values.get("printed", name))
+    figures = _inside(published, row, path) if "." in row else printed.get(row, {})
+    return Network(name, str(values.get("model", name)), values.get("options", {}), values.get("changes", {}), figures)
 
 
-def _inside(folder: Path, place: str | None, path: Path) -> Mapping[str, Any]:
+def _inside(published: Mapping[str, Any], place: str | None, path: Path) -> Mapping[str, Any]:
     """What published.json holds at a place such as pdmsnet.networks."""
-    if not place:
-        return {}
-    found: Any = read_yaml(folder / "published.json")  # JSON is YAML
-    for part in place.split("."):
+    found: Any = published if place else {}
+    for part in place.split(".") if place else ():
         if part not in found:
             raise SteelsightError(f"{path}: published.json has no {place}.")
         found = found[part]
