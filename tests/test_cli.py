@@ -213,6 +213,38 @@ def test_drawn_steel_can_be_drawn_trained_on_and_inspected(tmp_path: Path) -> No
     assert trained["confusion"] == evaluated["confusion"]
 
 
+def test_a_split_does_the_nearest_thing_and_says_so(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (6, 64, 64), np.uint8)
+    for label, pictures in {"patches": noise[:4], "scratches": [noise[4]] * 3}.items():
+        (tmp_path / "steel" / label).mkdir(parents=True)
+        for number, pixels in enumerate(pictures):
+            Image.fromarray(pixels).save(tmp_path / "steel" / label / f"{number}.png")
+    Image.fromarray(noise[5]).save(tmp_path / "steel" / "stray.png")
+    result = run("data", "split", tmp_path / "steel", "--folds", 9, "--out", tmp_path / "folds.csv")
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
+    assert "stray.png: has no label; put it into the folder of its class." in lines[0]
+    assert lines[1].startswith("Class scratches has too few pictures, or they share too many pixels")
+    assert lines[2].startswith("No class has more than 4 groups")
+    assert lines[3].endswith("folds.csv: 4 folds of 1, 1, 1, 1 pictures, and 3 for training alone")
+
+
+def test_folds_of_other_pictures_get_a_sentence(drawn: Path, tmp_path: Path) -> None:
+    (tmp_path / "folds.csv").write_text("image,label,group,fold\nCr_1,crazing,,0\n", encoding="utf-8")
+    for command in ("train", "crossval"):
+        result = run(command, drawn, "--folds", tmp_path / "folds.csv", "--out", tmp_path / command)
+        assert result.exit_code == 2
+        assert "folds.csv: has no line for" in one_sentence(result.stderr)
+
+
+def test_a_study_without_data_or_definition_gets_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STEELSIGHT_DATA", raising=False)
+    assert "--data FOLDER" in one_sentence(run("study", "run", "any", "--studies", tmp_path).stderr)
+    result = run("study", "run", "any", "--data", tmp_path, "--studies", tmp_path)
+    assert result.exit_code == 2
+    assert "there is no such study" in one_sentence(result.stderr)
+
+
 def test_help_is_there_in_half_a_second() -> None:
     def seconds() -> float:
         started = time.perf_counter()

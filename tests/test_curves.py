@@ -78,8 +78,8 @@ def test_a_run_has_one_colour_in_all_charts():
 
 
 def test_every_look_has_its_colour():
-    style = resources.files("steelsight").joinpath("templates/style.css").read_text(encoding="utf-8")
-    colours = re.findall(r"\.(curve-\d|crowd) { --colour: (#\w+);", style)
+    style = resources.files("steelsight").joinpath("templates/chart.css").read_text(encoding="utf-8")
+    colours = re.findall(r"\.(curve-\d|crowd) { color: (#\w+);", style)
     assert [look for look, _ in colours] == [*(f"curve-{number}" for number in range(MOST_NAMED)), CROWD]
     assert len({colour for _, colour in colours}) == MOST_NAMED + 1
 

@@ -10,6 +10,7 @@ import pytest
 from typer.main import get_command
 
 from steelsight.cli import app
+from steelsight.evaluation import reproduction
 
 GROUP = get_command(app)
 ROOT = Path(__file__).parents[1]
@@ -64,3 +65,10 @@ def test_generated_pages_are_what_the_results_make() -> None:
     spec.loader.exec_module(tables)
     for page, text in tables.pages().items():
         assert page.read_text(encoding="utf-8") == text, f"run python studies/tables.py: {page.name} is not up to date"
+
+
+def test_the_page_on_the_papers_is_what_the_results_make() -> None:
+    text, plots = reproduction.make(ROOT / "studies")
+    page = ROOT / "docs" / "reproduction.md"
+    assert page.read_text(encoding="utf-8") == text, "run steelsight study report"
+    assert {path.stem for path in (page.parent / "plots").glob("*.svg")} == set(plots)

@@ -6,6 +6,7 @@ import io
 import json
 import re
 import tracemalloc
+import xml.etree.ElementTree as ET
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -29,7 +30,7 @@ from steelsight.records import (
     Scores,
     SteelsightError,
 )
-from steelsight.report import InspectionReport, write_findings, write_scores
+from steelsight.report import InspectionReport, write_chart, write_findings, write_scores
 
 CLASSES = ("patches", "scratches")
 HOSTILE = [
@@ -389,6 +390,40 @@ def test_a_line_without_a_legend_is_one_of_the_crowd(tmp_path):
     shown = words(page.words)
     assert "lowest: <run> 0, last 0 highest: <run> 11, last 11 10 more" in shown
     assert "<run> 5, last 5" in shown  # for a pointer that rests on the line
+
+
+def chart_file(folder, runs):
+    """Several runs' loss as an SVG file -> its elements with their words, and the file as a page that may fetch."""
+    write_chart(folder / "charts" / "loss.svg", charts_side_by_side(runs)[0])
+    root = ET.parse(folder / "charts" / "loss.svg").getroot()
+    found = [(node.tag.rpartition("}")[2], "".join(node.itertext()), node.attrib) for node in root.iter()]
+    return found, Page(folder / "charts" / "loss.svg")
+
+
+@pytest.mark.parametrize("number", [1, 4, 8])
+def test_a_chart_alone_names_every_line_and_fetches_nothing(tmp_path, number):
+    names = ["]]>&<b>", *(f"run {run}" for run in range(1, number))]
+    runs = {name: [{"val_loss": last + 1.0}, {"val_loss": last}] for last, name in enumerate(names)}
+    found, page = chart_file(tmp_path, runs)
+    texts = [words for tag, words, _ in found if tag == "text"]
+    assert texts[0] == "Validation loss"
+    assert texts[-number:] == [f"{name}, last {last}" for last, name in enumerate(names)]
+    assert [tag for tag, _, _ in found].count("polyline") == number
+    assert outside_addresses(page) == []
+
+
+def test_a_chart_alone_is_high_enough_for_all_its_words(tmp_path):
+    runs = {f"run {last}": [{"val_loss": 100.0}, *[{"val_loss": float(last)}] * 9] for last in range(12)}
+    found, page = chart_file(tmp_path, runs)
+    assert [words for tag, words, _ in found if tag == "text"][-4:] == [
+        "lowest: run 0, last 0",
+        "highest: run 11, last 11",
+        "10 more",
+        "Early values beyond the axis are left out.",
+    ]
+    starts = [float(shift) for shift in re.findall(r"translate\(\d+ ([\d.]+)\)", page.source)]
+    assert starts == [28, 258, 16, 32, 48]
+    assert float(found[0][2]["height"]) > starts[1] + 64
 
 
 def many_mistakes(*mistakes):

@@ -24,6 +24,8 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Look after folders of photographs.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+study_app = typer.Typer(help="Run the papers' tables.", no_args_is_help=True)
+app.add_typer(study_app, name="study")
 
 DONE, SOME_UNREADABLE, NOTHING_DONE, INTERRUPTED = 0, 1, 2, 130
 
@@ -249,6 +251,46 @@ def data_split(
         raise typer.Exit(SOME_UNREADABLE if made.left_out else DONE)
 
 
+Studies = Annotated[Path, typer.Option(help="Folder of the definitions, recipes, folds and results.")]
+
+
+@study_app.command("run")
+def study_run(
+    name: Annotated[str, typer.Argument(help="A study: the stem of a YAML file in --studies.", metavar="NAME")],
+    data: Annotated[
+        Path | None, typer.Option(help="The labelled folder; else neu-cls below the folder STEELSIGHT_DATA.")
+    ] = None,
+    studies: Studies = Path("studies"),
+    out: Annotated[Path, typer.Option(help="Folder of the runs, for going on with those that were stopped.")] = Path(
+        "runs"
+    ),
+) -> None:
+    """Train and score the cells of a study that have no result yet, one JSON file a cell."""
+    with _sentences("train", "torch", "lightning", "timm", "sklearn", "onnx"):
+        from functools import partial
+
+        from steelsight.training.study import run
+
+        console = _console()
+        failed = run(studies, name, data or _neu(), out, partial(console.print, markup=False, soft_wrap=True))
+        raise typer.Exit(SOME_UNREADABLE if failed else DONE)
+
+
+@study_app.command("report")
+def study_report(
+    studies: Studies = Path("studies"),
+    out: Annotated[Path, typer.Option(help="The page; plots go into a folder beside it.")] = Path(
+        "docs/reproduction.md"
+    ),
+) -> None:
+    """Write what the papers print beside what was measured."""
+    with _sentences("train", "sklearn"):
+        from steelsight.evaluation.reproduction import write
+
+        for path in write(studies, out):
+            _console().print(str(path), markup=False, soft_wrap=True)
+
+
 def main() -> None:
     """Entry point of the command."""
     app()
@@ -281,6 +323,17 @@ def _seeds(text: str) -> list[int]:
     if not all(part.strip().isdigit() for part in text.split(",")):
         raise SteelsightError(f"--seeds {text}: give whole numbers separated by commas, such as 0,1,2.")
     return [int(part) for part in text.split(",")]
+
+
+def _neu() -> Path:
+    """NEU-CLS where the tests find it. Raises SteelsightError where it is not said."""
+    import os
+
+    from steelsight.records import SteelsightError
+
+    if not os.environ.get("STEELSIGHT_DATA"):
+        raise SteelsightError("Say where the images are: --data FOLDER, or STEELSIGHT_DATA with neu-cls in it.")
+    return Path(os.environ["STEELSIGHT_DATA"]) / "neu-cls"
 
 
 def _console() -> Console:

@@ -64,7 +64,7 @@ class Line:
     last: str
     """The last value, as text."""
     look: str
-    """The class that style.css draws it by."""
+    """The class that chart.css draws it by."""
     legend: str
     """What the legend calls it; empty where it has no entry of its own."""
 

@@ -181,6 +181,16 @@ def write_findings(
         _write_page(path, "findings.html.j2", title=title, facts=facts, findings=findings, exhibits=exhibits)
 
 
+def write_chart(path: Path, chart: Chart) -> None:
+    """Writes one chart as an SVG file that stands alone, white below, for pages that show it as a picture.
+
+    Raises SteelsightError where the file cannot be written.
+    """
+    with _explained(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_page(path, "chart.svg.j2", chart=chart)
+
+
 class _LeastCertain:
     """The pictures of the `limit` images with the lowest confidence; of equals, those that came first."""
 

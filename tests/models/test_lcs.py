@@ -1,24 +1,14 @@
 """The counts are the paper's; the class map is what each place adds to each logit."""
 
-from pathlib import Path
-
-import numpy as np
 import pytest
 import timm
 import torch
 import torch.nn.functional as F
 
-import steelsight
-from steelsight import images
-from steelsight.models.batch_counting import batch_macs
-from steelsight.models.counting import parameters
+from steelsight.models.counting import PAPER_2, macs, parameters
 from steelsight.models.grey import GreyNetwork
 from steelsight.models.lcs import LcsNet, PlaceLinear
 from steelsight.models.miam import ChannelAttention, InteractiveAttention, SpatialAttention
-from steelsight.records import Card
-from steelsight.training.export import export
-from steelsight.training.pictures import Pictures
-from tests.drawn import draw
 from tests.published import PUBLISHED
 
 PAPER = PUBLISHED["ilcs"]["networks"]
@@ -31,9 +21,9 @@ def test_counts_are_the_printed_ones(name: str) -> None:
     network, printed = timm.create_model(name), PAPER[name]
     assert parameters(network) == PARAMETERS[name]
     assert round(parameters(network) / 1e6, 2) == printed["params_m"]
-    macs = batch_macs(network, (3, printed["size"], printed["size"]), printed["batch"])
-    assert round(macs / 1e9, 2) == printed["batch_macs_g"]
-    assert round(macs / printed["batch"] / 1e9, 4) == PER_IMAGE[name]
+    per_image = macs(network, (3, printed["size"], printed["size"]), PAPER_2)
+    assert round(printed["batch"] * per_image / 1e9, 2) == printed["batch_macs_g"]
+    assert round(per_image / 1e9, 4) == PER_IMAGE[name]
 
 
 def test_table_1_prints_these_shapes() -> None:
@@ -162,21 +152,3 @@ def test_one_step_changes_every_weight(name: str) -> None:
     torch.optim.AdamW(network.parameters(), lr=1e-3).step()
     assert loss.isfinite()
     assert [key for key, value in network.named_parameters() if torch.equal(value, before[key])] == []
-
-
-@pytest.mark.parametrize(("name", "in_chans", "img_size"), [("ilcs", 3, 48), ("effnet", 1, 64)])
-def test_the_file_answers_as_the_network(name: str, in_chans: int, img_size: int, tmp_path: Path) -> None:
-    """With a head of the pictures' own size, and with one that they are resized for."""
-    torch.manual_seed(0)
-    network = GreyNetwork(timm.create_model(name, num_classes=4, in_chans=in_chans, img_size=img_size), in_chans)
-    network.train()(torch.rand(8, 1, 48, 48))
-    pictures = Pictures(draw(tmp_path))
-    export(network, Card(name, ("a", "b", "c", "d"), (48, 48)), tmp_path / "model.onnx", pictures)
-    greys = [np.random.default_rng(seed).integers(0, 256, (60, 90), dtype=np.uint8) for seed in range(5)]
-    logits, maps = steelsight.load(tmp_path / "model.onnx", threads=1).logits(greys)
-    pixels = np.stack([images.resize(grey, (48, 48)) for grey in greys])[:, None]
-    with torch.no_grad():
-        expected = network(torch.from_numpy(pixels).float() / 255).numpy()
-    np.testing.assert_allclose(logits, expected, atol=1e-4, rtol=1e-4)
-    np.testing.assert_allclose(maps.mean((2, 3)), logits, atol=1e-4)
-    assert maps.shape == (5, 4, img_size // 8, img_size // 8)

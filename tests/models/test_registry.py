@@ -6,7 +6,7 @@ import torch
 
 from steelsight.models.counting import macs, parameters
 from steelsight.models.grey import GreyNetwork, fold_to_grey
-from steelsight.models.listing import names, rows
+from steelsight.models.listing import Row, names, rows
 
 NAMES = names()
 
@@ -43,9 +43,14 @@ def test_the_classifier_can_be_replaced(name: str) -> None:
     assert features.forward_head(x, pre_logits=True).shape == (1, features.num_features)
 
 
+@pytest.fixture(scope="module")
+def listed() -> dict[str, Row]:
+    return {row.name: row for row in rows()}
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_the_listing_says_what_the_network_is(name: str) -> None:
-    row = next(row for row in rows() if row.name == name)
+def test_the_listing_says_what_the_network_is(name: str, listed: dict[str, Row]) -> None:
+    row = listed[name]
     network = timm.create_model(name)
     assert row.parameters == parameters(network)
     assert row.macs == macs(network, timm.get_pretrained_cfg(name).input_size)

@@ -30,7 +30,7 @@ each anchor is compared with a few others, however many there are."""
 _DIFFERENT = 7
 """How many of the other bits may differ, at most."""
 
-_SURE = 32
+_SURE = 30
 """Twice the anchors make twice the chance matches for each, and one bit more that may differ makes four times as many.
 So as many bits may differ as is half of what the number of anchors, in binary digits, lacks to this: then chance
 matches stay a few for each picture, however many there are."""

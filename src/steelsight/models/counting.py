@@ -1,17 +1,71 @@
-"""Parameters and MACs by the rule that reproduces every figure of paper 1.
+"""Parameters and MACs (multiply-accumulates), by the rules of the two papers, which print MACs under the name of FLOPs.
 
-Convolution and linear: output elements x inputs that each sees, plus one an output where there is a bias.
-BatchNorm: 2 an element. ReLU: 1 an element. Pools: their input elements. Additions, concatenation, dropout: 0.
+Each rule is a table: the kinds of module that count, and what one pass through such a module costs. It reproduces every
+figure that its paper prints; the rules differ, so compare only what was counted by the same one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from math import prod
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+__all__ = ["PAPER_1", "PAPER_2", "macs", "parameters"]
+
+Cost = Callable[[Any, Tensor, Tensor], int]
+"""(module, input, output) -> MACs."""
+Rule = Mapping[type[nn.Module], Cost]
+
+
+def _weights(module: Any, _: Tensor, output: Tensor) -> int:
+    return output.numel() * int(module.weight[0].numel())
+
+
+def _weights_and_bias(module: Any, _: Tensor, output: Tensor) -> int:
+    return output.numel() * (int(module.weight[0].numel()) + int(module.bias is not None))
+
+
+def _inputs(_: Any, x: Tensor, __: Tensor) -> int:
+    return x.numel()
+
+
+def _outputs(_: Any, __: Tensor, output: Tensor) -> int:
+    return output.numel()
+
+
+def _twice_outputs(_: Any, __: Tensor, output: Tensor) -> int:
+    return 2 * output.numel()
+
+
+def _inputs_and_outputs(_: Any, x: Tensor, output: Tensor) -> int:
+    return x.numel() + output.numel()
+
+
+PAPER_1: Rule = {
+    nn.Conv2d: _weights_and_bias,
+    nn.Linear: _weights_and_bias,
+    nn.BatchNorm2d: _twice_outputs,
+    nn.ReLU: _outputs,
+    nn.MaxPool2d: _inputs,
+    nn.AvgPool2d: _inputs,
+    nn.AdaptiveAvgPool2d: _inputs,
+}
+"""Convolution and linear: for each output the inputs that it sees, plus one where it has a bias. BatchNorm: 2 an
+element. ReLU: 1 an element. Pools: their inputs. All else, other activations included: 0."""
+
+PAPER_2: Rule = {
+    nn.Conv2d: _weights_and_bias,
+    nn.Linear: _weights,
+    nn.BatchNorm2d: _twice_outputs,
+    nn.AvgPool2d: _inputs_and_outputs,
+    nn.AdaptiveAvgPool2d: _inputs_and_outputs,
+}
+"""Convolution: as in paper 1. Linear: the same without its bias. BatchNorm: 2 an element. Average pools: the window,
+plus one, for each output. All else, maxima and activations included: 0. The paper prints totals of batches."""
 
 
 def parameters(network: nn.Module) -> int:
@@ -19,38 +73,24 @@ def parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def macs(network: nn.Module, input_size: tuple[int, int, int]) -> int:
-    """Multiply-accumulates of one picture of shape (channels, height, width)."""
+def macs(network: nn.Module, input_size: tuple[int, int, int], rule: Rule = PAPER_1) -> int:
+    """MACs of one picture of shape (channels, height, width).
+
+    The pass is made by a copy on torch's `meta` device, which works out shapes alone: the network stays as it is, and
+    its size costs nothing.
+    """
+    shapes = deepcopy(network).to("meta").eval()
     total = 0
 
-    def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def count(cost: Cost, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         nonlocal total
-        total += _of_module(module, inputs[0], output)
+        total += cost(module, inputs[0], output)
 
-    hooks = [module.register_forward_hook(count) for module in network.modules() if not list(module.children())]
-    was_training = network.training
+    # A module with parts of its own can count too: timm's BatchNormAct2d is a BatchNorm that holds its activation.
+    for module in shapes.modules():
+        cost = next((cost for kind, cost in rule.items() if isinstance(module, kind)), None)
+        if cost is not None:
+            module.register_forward_hook(partial(count, cost))
     with torch.no_grad():
-        network.eval()(torch.zeros(1, *input_size))
-    network.train(was_training)
-    for hook in hooks:
-        hook.remove()
+        shapes(torch.zeros(1, *input_size, device="meta"))
     return total
-
-
-def _of_module(module: nn.Module, x: Tensor, output: Tensor) -> int:
-    for kind, rule in _RULES:
-        if isinstance(module, kind):
-            return rule(module, x, output)
-    return 0
-
-
-def _weighted(module: Any, _: Tensor, output: Tensor) -> int:
-    return output.numel() * (prod(module.weight.shape[1:]) + int(module.bias is not None))
-
-
-_RULES: tuple[tuple[type[nn.Module] | tuple[type[nn.Module], ...], Callable[[nn.Module, Tensor, Tensor], int]], ...] = (
-    ((nn.Conv2d, nn.Linear), _weighted),
-    (nn.BatchNorm2d, lambda _, __, output: 2 * output.numel()),
-    (nn.ReLU, lambda _, __, output: output.numel()),
-    ((nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d), lambda _, x, __: x.numel()),
-)

@@ -111,16 +111,20 @@ class Miam(nn.Module):
         return _in_range(self.spatial(self.channel(x)) + self.interactive.product(x), x)
 
 
-def _no_autocast(x: Tensor) -> AbstractContextManager[Any]:
+def _is_autocast(x: Tensor) -> bool:
+    """Whether mixed precision is on where x is; some devices, such as `meta`, know none."""
     device = x.device.type
+    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+
+
+def _no_autocast(x: Tensor) -> AbstractContextManager[Any]:
     # Where there is nothing to switch off, the exporter should not meet the switch.
-    return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()
+    return torch.autocast(x.device.type, enabled=False) if _is_autocast(x) else nullcontext()
 
 
 def _in_range(result: Tensor, x: Tensor) -> Tensor:
     """The result in the precision of the layers around x; beyond float16's largest number it is that, not infinity."""
-    device = x.device.type
-    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
+    dtype = torch.get_autocast_dtype(x.device.type) if _is_autocast(x) else x.dtype
     limit = torch.finfo(dtype).max
     return result.clamp(-limit, limit).to(dtype) if dtype == torch.float16 else result.to(dtype)
 

@@ -82,7 +82,8 @@ def create_network(recipe: Recipe, classes: int) -> GreyNetwork:
     try:
         return GreyNetwork(timm.create_model(recipe.model, num_classes=classes, **options), int(options["in_chans"]))
     except (TypeError, ValueError, AssertionError) as error:
-        raise SteelsightError(f"{recipe.model} cannot be made with {options}: {error}.") from None
+        reason = str(error).rstrip(".")
+        raise SteelsightError(f"{recipe.model} cannot be made with {options}: {reason}.") from None
 
 
 def fit(

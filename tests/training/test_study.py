@@ -1,0 +1,98 @@
+"""A study runs what is missing and keeps it; a cell that fails is kept with its reason, and the rest runs."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from steelsight.data import splits
+from steelsight.evaluation import archive, reproduction
+from steelsight.records import SteelsightError
+from steelsight.training import recipe as recipes
+from steelsight.training.study import run
+from tests.drawn import quick
+
+DEFINITION = """
+title: Two networks on drawn steel
+recipe: quick
+protocols: [drawn]
+folds: [0]
+seeds: [0]
+printed: table
+networks:
+  small: {model: millnet}
+  narrow: {model: millnet, changes: {learning_rate: 1.0e-3}}
+compare:
+- [narrow, small]
+"""
+
+
+@pytest.fixture
+def folder(drawn: Path, tmp_path: Path) -> Path:
+    for name in ("recipes", "folds", "results"):
+        (tmp_path / name).mkdir()
+    recipes.save(quick(), tmp_path / "recipes" / "quick.yaml")
+    splits.split(drawn, tmp_path / "folds" / "drawn.csv", "published", "2", groups=None, seed=0)
+    shutil.copy(tmp_path / "folds" / "drawn.csv", tmp_path / "folds" / f"{reproduction.GROUPS}.csv")
+    (tmp_path / "published.json").write_text('{"table": {"small": {"accuracy": [97.5, 0.5]}}}', encoding="utf-8")
+    (tmp_path / "two.yaml").write_text(DEFINITION, encoding="utf-8")
+    return tmp_path
+
+
+def test_a_study_runs_each_cell_once_and_the_page_shows_it(folder: Path, drawn: Path) -> None:
+    said: list[str] = []
+    assert run(folder, "two", drawn, folder / "runs", said.append) == []
+    assert "2 of 2 cells are missing" in said[0]
+    cells = archive.load(folder / "results")
+    assert [cell.key.network for cell in cells] == ["narrow", "small"]
+    assert [figures["epoch"] for figures in cells[0].history] == [1, 2]
+    kept = json.loads((folder / "results" / cells[0].key.path).read_text(encoding="utf-8"))
+    assert kept["recipe"]["learning_rate"] == 1e-3
+
+    assert run(folder, "two", drawn, folder / "runs", said.append) == []
+    assert "0 of 2 cells are missing" in said[-1]
+
+    baselines = {"accuracies": {"drawn": {"nearest neighbour": [0.5, 0.75]}}}
+    (folder / "results" / "baselines.json").write_text(json.dumps(baselines), encoding="utf-8")
+    (folder / "reproduction.md").write_text("# Page\n\n{{ studies }}\nend\n", encoding="utf-8")
+    page, *plots = reproduction.write(folder, folder / "docs" / "page.md")
+    text = page.read_text(encoding="utf-8")
+    small = next(cell for cell in cells if cell.key.network == "small").scores
+    assert small
+    assert f"| `small` | 97.50 ± 0.50 | {100 * small['accuracy']:.2f} (" in text
+    assert "| nearest neighbour |  | 62.50 |" in text
+    assert "`narrow` against `small`, drawn, 1 cells: " in text
+    assert [plot.name for plot in plots] == [
+        f"two-{name}.svg" for name in ("training-loss", "validation-loss", "validation-accuracy")
+    ]
+    assert all(f"plots/{plot.name}" in text and plot.exists() for plot in plots)
+
+
+def test_another_recipe_makes_the_results_stale(folder: Path, drawn: Path) -> None:
+    said: list[str] = []
+    run(folder, "two", drawn, folder / "runs", said.append)
+    recipes.save(quick(batch_size=3), folder / "recipes" / "quick.yaml")
+    with pytest.raises(SteelsightError, match="cells of another recipe"):
+        run(folder, "two", drawn, folder / "runs", said.append)
+    assert "2 of 2 cells are missing" in said[-1]
+
+
+def test_a_cell_that_fails_is_kept_with_its_reason_and_the_rest_runs(folder: Path, drawn: Path) -> None:
+    text = DEFINITION.replace("changes: {learning_rate: 1.0e-3}", "options: {widths: nonsense}")
+    (folder / "two.yaml").write_text(text, encoding="utf-8")
+    failed = run(folder, "two", drawn, folder / "runs", print)
+    assert [key.network for key in failed] == ["narrow"]
+    narrow, small = archive.load(folder / "results")
+    assert narrow.scores is None
+    assert "millnet cannot be made with" in narrow.problems[0]
+    assert small.scores
+    assert run(folder, "two", drawn, folder / "runs", print) == []
+
+
+def test_what_was_not_run_is_shown_as_not_run(folder: Path) -> None:
+    (folder / "results" / "baselines.json").write_text('{"accuracies": {"drawn": {}}}', encoding="utf-8")
+    (folder / "reproduction.md").write_text("{{ studies }}", encoding="utf-8")
+    text, plots = reproduction.make(folder)
+    assert "| `small` | 97.50 ± 0.50 | not run |" in text
+    assert plots == {}
