@@ -264,6 +264,10 @@ def study_run(
     out: Annotated[Path, typer.Option(help="Folder of the runs, for going on with those that were stopped.")] = Path(
         "runs"
     ),
+    fold: Annotated[list[int], typer.Option(help="Only this fold now; may be repeated.")] = [],  # noqa: B006
+    seed: Annotated[list[int], typer.Option(help="Only this seed now; may be repeated.")] = [],  # noqa: B006
+    network: Annotated[list[str], typer.Option(help="Only this network now; may be repeated.")] = [],  # noqa: B006
+    protocol: Annotated[list[str], typer.Option(help="Only this protocol now; may be repeated.")] = [],  # noqa: B006
 ) -> None:
     """Train and score the cells of a study that have no result yet, one JSON file a cell."""
     with _sentences("train", "torch", "lightning", "timm", "sklearn", "onnx"):
@@ -272,7 +276,9 @@ def study_run(
         from steelsight.training.study import run
 
         console = _console()
-        failed = run(studies, name, data or _neu(), out, partial(console.print, markup=False, soft_wrap=True))
+        say = partial(console.print, markup=False, soft_wrap=True)
+        place = data or _neu()
+        failed = run(studies, name, place, out, say, folds=fold, seeds=seed, networks=network, protocols=protocol)
         raise typer.Exit(SOME_UNREADABLE if failed else DONE)
 
 

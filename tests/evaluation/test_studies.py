@@ -19,7 +19,7 @@ def test_the_committed_studies_name_recipes_folds_and_networks_that_exist(name: 
     for protocol in study.protocols:
         assert set(study.folds) <= set(foldfile.tested(foldfile.read(STUDIES / "folds" / f"{protocol}.csv")))
     networks = {network.name for network in study.networks}
-    assert {name for pair in study.compare for name in pair} <= networks
+    assert {name for pair in study.compare for name in pair} | set(study.confusion) <= networks
 
 
 def test_cells_come_fold_by_fold_so_that_networks_can_be_compared_early(tmp_path: Path) -> None:
@@ -59,3 +59,16 @@ def test_what_is_wrong_in_a_definition_is_said(tmp_path: Path, text: str, senten
 def test_a_study_that_is_not_there_gets_the_near_names() -> None:
     with pytest.raises(SteelsightError, match="there is no such study; there are ablation"):
         studies.load(STUDIES, "abblation")
+
+
+def test_a_part_of_a_study_can_be_run_and_what_it_has_not_is_named(tmp_path: Path) -> None:
+    (tmp_path / "published.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "s.yaml").write_text(LEAST, encoding="utf-8")
+    study = studies.load(tmp_path, "s")
+    assert studies.narrowed(study, [], [], [], []) == study
+    part = studies.narrowed(study, [1], [0], ["other"], [])
+    assert [(key.fold, key.network) for _, key in part.cells()] == [(1, "other")]
+    with pytest.raises(SteelsightError, match="s: has no othre; it has other"):
+        studies.narrowed(study, [], [], ["othre"], [])
+    with pytest.raises(SteelsightError, match="s: has no 7; it has 0, 1"):
+        studies.narrowed(study, [7], [], [], [])

@@ -85,6 +85,7 @@ def _measured(path: Path) -> Mapping[str, Mapping[str, Any]]:
 def _section(study: Study, sources: Sources, plots: Sequence[str]) -> str:
     lines = [f"## {study.title}", "", *([study.about, ""] if study.about else []), _recipe_line(study, sources), ""]
     lines += [*_table(study, sources), "", *_failures(study, sources), *_comparisons(study, sources)]
+    lines += [line for name in study.confusion for line in _confusions(study, name, sources)]
     lines += [line for name in plots for line in (f"![{name}](plots/{name}.svg)", "")]
     return "\n".join(lines)
 
@@ -223,6 +224,24 @@ def _comparisons(study: Study, sources: Sources) -> list[str]:
                 found = compare(shares[0], shares[1], sources.group_of)
                 lines.append(f"* `{one}` against `{other}`, {_words(protocol)}, {len(both)} cells: {found.sentence}")
     return ["Paired, on the cells that both ran:", "", *lines, ""] if lines else []
+
+
+def _confusions(study: Study, network: str, sources: Sources) -> list[str]:
+    """All cells of a network together: a row for each true class, a column for each predicted one."""
+    lines = []
+    for protocol in study.protocols:
+        scores = [cell.scores for cell in _of(study, network, protocol, sources) if cell.scores]
+        if not scores:
+            continue
+        classes = scores[0]["classes"]
+        counts = [
+            [sum(each["confusion"][at][to] for each in scores) for to in range(len(classes))]
+            for at in range(len(classes))
+        ]
+        lines += [f"Confusion matrix of `{network}`, {_words(protocol)}, {len(scores)} cells:", ""]
+        lines += [_row(["true class", *classes]), _row(["---"] * (len(classes) + 1))]
+        lines += [_row([name, *map(str, row)]) for name, row in zip(classes, counts, strict=True)] + [""]
+    return lines
 
 
 def _plots(study: Study, sources: Sources) -> dict[str, Any]:

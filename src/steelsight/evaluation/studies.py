@@ -7,7 +7,7 @@ protocol, FOLDER/results holds what came out (see `archive`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import yaml
 from steelsight.evaluation.archive import Key
 from steelsight.records import SteelsightError
 
-FIELDS = {"title", "about", "recipe", "protocols", "folds", "seeds", "printed", "networks", "compare"}
+FIELDS = {"title", "about", "recipe", "protocols", "folds", "seeds", "printed", "networks", "compare", "confusion"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,8 @@ class Study:
     networks: tuple[Network, ...]
     compare: tuple[tuple[str, str], ...] = ()
     """Pairs of networks that are to be compared on the same folds, the first one against the second."""
+    confusion: tuple[str, ...] = ()
+    """Networks whose confusion matrix is shown."""
 
     def cells(self) -> list[tuple[Network, Key]]:
         """Every cell, ordered so that whenever a run is stopped, the networks have been seen on the same folds."""
@@ -80,6 +82,7 @@ def load(folder: Path, name: str) -> Study:
         return Study(
             name=name,
             compare=tuple((str(one), str(other)) for one, other in values.get("compare", ())),
+            confusion=tuple(map(str, values.get("confusion", ()))),
             title=str(values["title"]),
             about=str(values.get("about", "")).strip(),
             recipe=str(values["recipe"]),
@@ -92,6 +95,30 @@ def load(folder: Path, name: str) -> Study:
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise SteelsightError(f"{path}: is not a study ({error!r}); copy another one and change it.") from None
+
+
+def narrowed(
+    study: Study, folds: Sequence[int], seeds: Sequence[int], networks: Sequence[str], protocols: Sequence[str]
+) -> Study:
+    """A part of a study; what is empty stays as it is. Raises SteelsightError for what the study does not have."""
+    known = {network.name: network for network in study.networks}
+    for asked, names in (
+        (networks, list(known)),
+        (protocols, study.protocols),
+        (folds, study.folds),
+        (seeds, study.seeds),
+    ):
+        for each in asked:
+            if each not in names:
+                near = get_close_matches(str(each), list(map(str, names)), n=3, cutoff=0.4) or names
+                raise SteelsightError(f"{study.name}: has no {each}; it has {', '.join(map(str, near))}.")
+    return replace(
+        study,
+        folds=tuple(folds) or study.folds,
+        seeds=tuple(seeds) or study.seeds,
+        networks=tuple(known[name] for name in networks) or study.networks,
+        protocols=tuple(protocols) or study.protocols,
+    )
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

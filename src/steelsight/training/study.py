@@ -24,13 +24,26 @@ from steelsight.training.recipe import Recipe
 HISTORY = ("epoch", "size", "train_loss", "val_loss", "val_accuracy")
 
 
-def run(folder: Path, name: str, data: Path, out: Path, say: Say) -> list[Key]:
+def run(
+    folder: Path,
+    name: str,
+    data: Path,
+    out: Path,
+    say: Say,
+    *,
+    folds: Sequence[int] = (),
+    seeds: Sequence[int] = (),
+    networks: Sequence[str] = (),
+    protocols: Sequence[str] = (),
+) -> list[Key]:
     """Runs the missing cells of a study in `out` and keeps them in FOLDER/results. Returns those that failed.
+
+    folds, seeds, networks, protocols: where given, only these are run now.
 
     A cell is missing where there is no result, or one by another recipe. One that fails, as by a diverging loss, is
     kept with its reason and not run again. Raises SteelsightError for a study that cannot be understood.
     """
-    study = studies.load(folder, name)
+    study = studies.narrowed(studies.load(folder, name), folds, seeds, networks, protocols)
     missing = [(network, key) for network, key in study.cells() if not _is_there(folder, study, network, key)]
     say(f"{study.title}: {len(missing)} of {len(study.cells())} cells are missing")
     found = [(key, _job(folder, study, network, key, out)) for network, key in missing]
