@@ -18,7 +18,7 @@ endif
 	@echo "Open $(CURDIR)/demo/report.html"
 
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist worksteal
 	$(BIN)/python tests/smoke.py
 
 lint: $(VENV)/installed

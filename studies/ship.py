@@ -55,8 +55,8 @@ def _card(card: Card, network: str) -> Card:
         seeds = len({cell.key.seed for cell in chosen})
         what += f", {seeds} seeds" if seeds > 1 else ", 1 seed"
         scores[f"accuracy, {what}"] = round(100 * pooled.accuracy[0], 2)
-        scores[f"95 % interval from, {what}"] = round(100 * pooled.interval[0], 2)
-        scores[f"95 % interval to, {what}"] = round(100 * pooled.interval[1], 2)
+        scores[f"95 % interval from, {what}"] = round(100 * pooled.interval.low, 2)
+        scores[f"95 % interval to, {what}"] = round(100 * pooled.interval.high, 2)
     return replace(
         card,
         protocol="trained on all 1,800 images of NEU-CLS; the scores are those of siblings trained on part of them",

@@ -63,7 +63,7 @@ def _table(cells: Sequence[Kept], protocols: Sequence[str]) -> str:
         beside = ", ".join(f"{100 * mean(values):.1f}" for values in measured[protocol].values())
         lines.append(
             f"| {words} | {_listed(folds)} | {_listed(seeds)} | {pooled.mistakes} of {pooled.images:,} "
-            f"| {_plus_minus(pooled.accuracy)} | {_ends(pooled.interval)} | {beside} |"
+            f"| {_plus_minus(pooled.accuracy)} | {str(pooled.interval).partition(' %')[0]} | {beside} |"
         )
     return "\n".join(lines)
 
@@ -74,10 +74,6 @@ def _listed(numbers: set[int]) -> str:
 
 def _plus_minus(values: tuple[float, float]) -> str:
     return f"{100 * values[0]:.2f} ± {100 * values[1]:.2f}"
-
-
-def _ends(values: tuple[float, float]) -> str:
-    return f"{100 * values[0]:.2f} to {100 * values[1]:.2f}"
 
 
 def _between_marks(text: str, table: str) -> str:

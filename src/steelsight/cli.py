@@ -105,6 +105,7 @@ def evaluate(
         evaluation = evaluate_model(model, data, out, folds, fold)
         _complain(console, evaluation.problems)
         _print_scores(console, evaluation.scores, f"{model} on {data}")
+        console.print(f"95 % interval of the accuracy: {evaluation.interval}")
         if evaluation.seen:
             console.print(f"{evaluation.seen} of these pictures are among those that the model was trained on.")
         console.print(f"Report: {out / 'report.html'}", markup=False, soft_wrap=True)
@@ -149,10 +150,9 @@ def crossval(
         summary = run(data, chosen, file, _seeds(seeds), out, say, against=against)
         _complain(console, (*summary.remarks, *summary.failed))
         _print_scores(console, summary.pooled, f"{chosen.model}, all cells together")
-        low, high = summary.interval
         console.print(
             f"Cells: {100 * summary.mean_accuracy:.2f} ± {100 * summary.deviation:.2f} %, "
-            f"95 % interval over {'groups' if summary.grouped else 'pictures'} {100 * low:.2f} to {100 * high:.2f} %"
+            f"95 % interval {summary.interval}"
         )
         if summary.comparison:
             console.print(f"Against {against}: {summary.comparison.sentence}", markup=False, soft_wrap=True)

@@ -29,7 +29,7 @@ def test_figures_counted_from_the_mistakes_are_those_that_were_measured() -> Non
     assert pooled.accuracy[0] == pytest.approx(1 - pooled.mistakes / 1800)
     right = archive.shares_right(cells, folds)
     assert float(mean(right.values())) == pytest.approx(pooled.accuracy[0])
-    assert pooled.interval[0] < pooled.accuracy[0] < pooled.interval[1]
+    assert pooled.interval.low < pooled.accuracy[0] < pooled.interval.high
     itself = compare(right, right, {entry.image: entry.group for entry in folds})
     assert (itself.difference, itself.p_value) == (0, 1)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from sklearn import metrics as sk
 
-from steelsight.evaluation.metrics import accuracy_interval, calibration_error, interval, score
+from steelsight.evaluation.metrics import Interval, accuracy_interval, calibration_error, interval, score
 from steelsight.records import Answer
 
 CLASSES = ("a", "b", "c", "d")
@@ -101,11 +101,13 @@ def test_an_interval_over_groups_is_wider_than_one_over_pictures() -> None:
 
 
 def test_nothing_wrong_still_leaves_doubt_and_the_more_the_fewer_groups() -> None:
-    low, high = accuracy_interval([True] * 9, list("aabbccdde"))
-    assert (low, high) == (pytest.approx(binomtest(5, 5).proportion_ci(0.95).low), 1.0)
-    assert accuracy_interval([False] * 9, list("aabbccdde")) == pytest.approx((0, 1 - low))
+    right = accuracy_interval([True] * 9, list("aabbccdde"))
+    assert (right.low, right.high) == (pytest.approx(binomtest(5, 5).proportion_ci(0.95).low), 1.0)
+    wrong = accuracy_interval([False] * 9, list("aabbccdde"))
+    assert (wrong.low, wrong.high) == pytest.approx((0, 1 - right.low))
 
 
 def test_some_wrong_give_the_interval_by_draws() -> None:
     right, groups = [True] * 8 + [False], list("aabbccdde")
-    assert accuracy_interval(right, groups) == interval(right, groups)
+    assert accuracy_interval(right, groups) == Interval(*interval(right, groups), "groups")
+    assert str(accuracy_interval(right, list("abcdefghi"))).endswith(", over pictures")

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from steelsight.evaluation.results import HISTORY
 from steelsight.records import Sample, SteelsightError
 from steelsight.training.engine import batches, learning_rate
-from steelsight.training.fit import CHECKPOINT, LOG, fit
+from steelsight.training.fit import CHECKPOINT, fit
 from steelsight.training.recipe import Recipe, Stage
 from tests.drawn import CLASSES, draw, quick
 
@@ -75,7 +76,7 @@ def test_killed_at_any_step_a_run_resumes_to_the_same_weights(
         with pytest.raises(Killed):
             weights(recipe, samples, out, on_step=killer(after))
         assert_same(whole, weights(recipe, samples, out, resume=True))
-        assert len((out / LOG).read_text().splitlines()) == 3
+        assert len((out / HISTORY).read_text().splitlines()) == 3
 
 
 def test_a_finished_run_resumes_to_itself(samples: list[Sample], tmp_path: Path) -> None:
@@ -99,7 +100,7 @@ def test_a_damaged_checkpoint_is_named(samples: list[Sample], tmp_path: Path) ->
 
 def test_the_log_has_a_line_an_epoch(samples: list[Sample], tmp_path: Path) -> None:
     weights(quick(), samples, tmp_path)
-    lines = [json.loads(line) for line in (tmp_path / LOG).read_text().splitlines()]
+    lines = [json.loads(line) for line in (tmp_path / HISTORY).read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2]
     assert {"train_loss", "val_loss", "val_accuracy", "val_recall", "learning_rate", "seconds"} <= lines[0].keys()
 
@@ -184,4 +185,4 @@ def test_two_processes_under_torchrun_train_one_model(samples: list[Sample], tmp
     ranks = [torch.load(tmp_path / f"rank-{rank}.pt", weights_only=True) for rank in (0, 1)]
     learned = [name for name in ranks[0] if "running" not in name and "num_batches" not in name]
     assert all(torch.equal(ranks[0][name], ranks[1][name]) for name in learned)
-    assert len((tmp_path / LOG).read_text().splitlines()) == 2
+    assert len((tmp_path / HISTORY).read_text().splitlines()) == 2

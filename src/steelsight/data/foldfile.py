@@ -92,6 +92,12 @@ def check_fold(fold: int, assignments: Sequence[Assignment], path: Path) -> None
         raise SteelsightError(f"{path}: has no fold {fold} to test; its folds are {', '.join(map(str, known))}.")
 
 
+def groups_of(images: Sequence[str], assignments: Sequence[Assignment]) -> dict[str, str]:
+    """The group of each picture, by its path or name; one that is in no group is its own."""
+    known = Named((entry.image, entry.group) for entry in assignments)
+    return {image: known.get(image) or image for image in images}
+
+
 def tested(assignments: Sequence[Assignment]) -> list[int]:
     """The folds that can be test parts."""
     return sorted({entry.fold for entry in assignments} - {TRAINING_ONLY})

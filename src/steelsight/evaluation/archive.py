@@ -17,7 +17,7 @@ from typing import Any
 
 from steelsight.data.foldfile import Assignment
 from steelsight.data.naming import without_ending
-from steelsight.evaluation.metrics import accuracy_interval
+from steelsight.evaluation.metrics import Interval, accuracy_interval
 from steelsight.records import SteelsightError
 
 
@@ -64,8 +64,8 @@ class Pooled:
     mistakes: int
     accuracy: tuple[float, float]
     macro_f1: tuple[float, float]
-    interval: tuple[float, float]
-    """95 %, of the share of right answers, by draws of whole groups."""
+    interval: Interval
+    """Of the share of right answers, by draws of whole groups."""
 
 
 def load(results: Path) -> list[Kept]:

@@ -16,7 +16,6 @@ from steelsight import images, report
 from steelsight.curves import charts_side_by_side
 from steelsight.data import catalog, foldfile
 from steelsight.data.foldfile import Assignment
-from steelsight.data.naming import Named
 from steelsight.evaluation import baselines, gallery, metrics, results
 from steelsight.evaluation.comparison import Comparison, compare, shares_right
 from steelsight.evaluation.provenance import provenance
@@ -67,13 +66,11 @@ class Summary:
     cells: tuple[dict[str, Any], ...]
     mean_accuracy: float
     deviation: float
-    interval: tuple[float, float]
+    interval: metrics.Interval
     baselines: dict[str, tuple[float, ...]]
     errors: tuple[str, ...]
     """A line for each picture and wrong answer: what it was taken for, and in how many of its cells."""
     pooled: Scores
-    grouped: bool
-    """Whether the interval is by draws of groups; else of pictures, since the fold file names no groups."""
     failed: tuple[str, ...]
     remarks: tuple[str, ...]
     comparison: Comparison | None = None
@@ -115,7 +112,7 @@ def sum_up(data: Path, folds: Path, cells: Sequence[Cell], against: Path | None 
     root = data if data.is_dir() else data.parent
     samples = catalog.read(data).samples
     assigned, remarks = foldfile.match_samples(samples, root, folds)
-    group_of = _groups([answer.image for answer in answers], foldfile.read(folds))
+    group_of = foldfile.groups_of([answer.image for answer in answers], foldfile.read(folds))
     accuracies = [float(each.scores["accuracy"]) for each in finished]
     rival = shares_right(answers_of(done(against))) if against else None
     return Summary(
@@ -128,7 +125,6 @@ def sum_up(data: Path, folds: Path, cells: Sequence[Cell], against: Path | None 
         baselines=_baselines([sample.path for sample in samples], assigned),
         errors=_errors(answers),
         pooled=metrics.score(sorted(answers[0].scores), answers),
-        grouped=any(entry.group for entry in assigned),
         failed=tuple(f"{each.name}: {each.last_words}" for each in cells if not each.is_done),
         remarks=tuple(remarks),
         comparison=compare(shares_right(answers), rival, group_of) if rival else None,
@@ -142,10 +138,7 @@ def write(out: Path, summary: Summary, cells: Sequence[Cell], data: Path, title:
         **facts,
         "Cells": f"{len(finished)} of {len(cells)}, {len({each.seed for each in finished})} seeds",
         "Accuracy of the cells": f"{100 * summary.mean_accuracy:.2f} ± {100 * summary.deviation:.2f} %",
-        f"95 % interval over {'groups' if summary.grouped else 'pictures'}": " to ".join(
-            f"{100 * end:.2f}" for end in summary.interval
-        )
-        + " %",
+        "95 % interval": str(summary.interval),
         **{name: f"{100 * mean(values):.2f} %" for name, values in summary.baselines.items()},
         **({"Compared": summary.comparison.sentence} if summary.comparison else {}),
     }
@@ -158,12 +151,6 @@ def write(out: Path, summary: Summary, cells: Sequence[Cell], data: Path, title:
         charts=charts_side_by_side({each.name: results.read_history(each.folder) for each in finished}),
         pictures=_pictures(finished, data if data.is_dir() else data.parent),
     )
-
-
-def _groups(images: Sequence[str], assigned: Sequence[Assignment]) -> dict[str, str]:
-    """The group of each picture; where there are no groups, each is its own."""
-    known = Named((entry.image, entry.group) for entry in assigned)
-    return {image: known.get(image) or image for image in images}
 
 
 def _baselines(paths: Sequence[Path], assigned: Sequence[Assignment]) -> dict[str, tuple[float, ...]]:

@@ -11,6 +11,7 @@ from steelsight import images, report
 from steelsight.data import catalog, foldfile
 from steelsight.evaluation import gallery, results
 from steelsight.evaluation.evaluate import evaluate
+from steelsight.evaluation.metrics import Interval, accuracy_interval
 from steelsight.evaluation.provenance import provenance
 from steelsight.images import ImageError
 from steelsight.records import Prediction, Sample, Scores, SteelsightError
@@ -19,9 +20,10 @@ from steelsight.runtime.classifier import Classifier, load
 
 @dataclass(frozen=True, slots=True)
 class ModelEvaluation:
-    """Scores, what was left out, and how many of the pictures the model was trained on."""
+    """Scores, the accuracy's interval, what was left out, and how many of the pictures the model was trained on."""
 
     scores: Scores
+    interval: Interval
     problems: tuple[str, ...]
     seen: int
 
@@ -34,20 +36,25 @@ def evaluate_model(model: str, data: Path, out: Path, folds: Path | None, fold: 
     labelled = catalog.read(data)
     root = data if data.is_dir() else data.parent
     samples, remarks = (labelled.samples, []) if folds is None else _of_fold(labelled.samples, root, folds, fold)
+    assigned = foldfile.read(folds) if folds else []
     seen = _count_seen(classifier, samples)
     found = evaluate(lambda paths: _without_maps(classifier, paths), samples, classifier.classes, root)
     problems = (*labelled.problems, *remarks, *found.problems)
+    group_of = foldfile.groups_of([answer.image for answer in found.answers], assigned)
+    groups = [group_of[answer.image] for answer in found.answers]
+    interval = accuracy_interval([answer.is_right for answer in found.answers], groups)
     facts = {
         "Model": classifier.name,
         "Data": root.name if folds is None else f"{root.name}, {folds.stem}, fold {fold}",
         "Seen in training": f"{seen} of {found.scores.images} pictures (same pixels)",
+        "95 % interval of the accuracy": str(interval),
     }
     with _writing(out):
         results.write(out, replace(found, problems=problems), facts, provenance())
         title = f"{classifier.name} on {root.name}"
         wrong = gallery.thumbnails(classifier, [mistake.image for mistake in found.scores.mistakes], root)
         report.write_scores(out / "report.html", found.scores, title=title, facts=facts, pictures=wrong)
-    return ModelEvaluation(found.scores, problems, seen)
+    return ModelEvaluation(found.scores, interval, problems, seen)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,18 @@ TOP = (1, 2, 3, 5)
 DRAWS = 2000
 
 Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A 95 % interval of a share in 0..1, by what was drawn: groups of pictures that share pixels, or pictures."""
+
+    low: float
+    high: float
+    unit: str
+
+    def __str__(self) -> str:
+        return f"{100 * self.low:.2f} to {100 * self.high:.2f} %, over {self.unit}"
 
 
 def score(classes: Sequence[str], answers: Sequence[Answer]) -> Scores:
@@ -80,13 +93,15 @@ def interval(values: Sequence[float], groups: Sequence[str], seed: int = 0) -> t
     return float(low), float(high)
 
 
-def accuracy_interval(is_right: Sequence[bool], groups: Sequence[str]) -> tuple[float, float]:
-    """95 % interval of the accuracy over groups.
+def accuracy_interval(is_right: Sequence[bool], groups: Sequence[str]) -> Interval:
+    """95 % interval of the accuracy.
 
     Where every answer is right, or every one wrong, draws say nothing: then the exact one of Clopper and Pearson, with
     a group counted as one picture.
     """
+    count = len(set(groups))
+    unit = "pictures" if count == len(groups) else "groups"
     if any(is_right) and not all(is_right):
-        return interval(is_right, groups)
-    end = 0.025 ** (1 / len(set(groups)))
-    return (end, 1.0) if all(is_right) else (0.0, 1 - end)
+        return Interval(*interval(is_right, groups), unit)
+    end = 0.025 ** (1 / count)
+    return Interval(end, 1.0, unit) if all(is_right) else Interval(0.0, 1 - end, unit)

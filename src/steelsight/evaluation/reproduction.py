@@ -132,7 +132,7 @@ def _reached(study: Study, network: Network, protocol: str, sources: Sources) ->
         return NOT_RUN
     pooled = archive.pool(cells, sources.folds[protocol], sources.group_of)
     accuracy, deviation = (100 * value for value in pooled.accuracy)
-    low, high = (100 * end for end in pooled.interval)
+    low, high = 100 * pooled.interval.low, 100 * pooled.interval.high
     planned = len(study.folds) * len(study.seeds)
     count = f"{pooled.cells} of {planned} cells" if pooled.cells < planned else f"{planned} cells"
     spread = f" ± {deviation:.2f}" if pooled.cells > 1 else ""

@@ -117,6 +117,8 @@ def load(name_or_file: str | os.PathLike[str] = DEFAULT_MODEL, threads: int | No
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
     options.log_severity_level = 4
+    # Threads that wait in a loop take the core from whatever else runs beside.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception:  # ONNX Runtime raises its own kinds of error on damaged files
