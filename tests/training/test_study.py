@@ -62,11 +62,11 @@ def test_a_study_runs_each_cell_once_and_the_page_shows_it(folder: Path, drawn: 
     small = next(cell for cell in cells if cell.key.network == "small").scores
     assert small
     assert f"| `small` | 97.50 ± 0.50 | {100 * small['accuracy']:.2f} (" in text
-    assert "Confusion matrix of `small`, drawn, 1 cells:" in text
+    assert "Confusion matrix of `small`, drawn, 1 cell:" in text
     for name, row in zip(small["classes"], small["confusion"], strict=True):
         assert f"| {name} | {' | '.join(map(str, row))} |" in text
     assert "| nearest neighbour |  | 62.50 |" in text
-    assert "`narrow` against `small`, drawn, 1 cells: " in text
+    assert "`narrow` against `small`, drawn, 1 cell: " in text
     assert [plot.name for plot in plots] == [
         f"two-{name}.svg" for name in ("training-loss", "validation-loss", "validation-accuracy")
     ]

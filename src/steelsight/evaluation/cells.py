@@ -136,7 +136,7 @@ def write(out: Path, summary: Summary, cells: Sequence[Cell], data: Path, title:
     finished = [each for each in cells if each.is_done]
     facts = {
         **facts,
-        "Cells": f"{len(finished)} of {len(cells)}, {len({each.seed for each in finished})} seeds",
+        "Cells": f"{len(finished)} of {len(cells)}, {_count(len({each.seed for each in finished}), 'seed')}",
         "Accuracy of the cells": f"{100 * summary.mean_accuracy:.2f} ± {100 * summary.deviation:.2f} %",
         "95 % interval": str(summary.interval),
         **{name: f"{100 * mean(values):.2f} %" for name, values in summary.baselines.items()},
@@ -180,3 +180,7 @@ def _pictures(cells: Sequence[Cell], root: Path) -> dict[str, Thumbnail]:
         if wrong and len(found) < gallery.MOST:
             found |= gallery.thumbnails(load(each.folder), wrong, root)
     return found
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -134,7 +134,7 @@ def _reached(study: Study, network: Network, protocol: str, sources: Sources) ->
     accuracy, deviation = (100 * value for value in pooled.accuracy)
     low, high = 100 * pooled.interval.low, 100 * pooled.interval.high
     planned = len(study.folds) * len(study.seeds)
-    count = f"{pooled.cells} of {planned} cells" if pooled.cells < planned else f"{planned} cells"
+    count = f"{pooled.cells} of {_cells(planned)}" if pooled.cells < planned else _cells(planned)
     spread = f" ± {deviation:.2f}" if pooled.cells > 1 else ""
     return f"{accuracy:.2f}{spread} ({low:.2f} to {high:.2f}; {count})"
 
@@ -222,7 +222,7 @@ def _comparisons(study: Study, sources: Sources) -> list[str]:
                     for found in cells.values()
                 ]
                 found = compare(shares[0], shares[1], sources.group_of)
-                lines.append(f"* `{one}` against `{other}`, {_words(protocol)}, {len(both)} cells: {found.sentence}")
+                lines.append(f"* `{one}` against `{other}`, {_words(protocol)}, {_cells(len(both))}: {found.sentence}")
     return ["Paired, on the cells that both ran:", "", *lines, ""] if lines else []
 
 
@@ -238,10 +238,17 @@ def _confusions(study: Study, network: str, sources: Sources) -> list[str]:
             [sum(each["confusion"][at][to] for each in scores) for to in range(len(classes))]
             for at in range(len(classes))
         ]
-        lines += [f"Confusion matrix of `{network}`, {_words(protocol)}, {len(scores)} cells:", ""]
+        lines += [
+            f"Confusion matrix of `{network}`, {_words(protocol)}, {_cells(len(scores))}:",
+            "",
+        ]
         lines += [_row(["true class", *classes]), _row(["---"] * (len(classes) + 1))]
         lines += [_row([name, *map(str, row)]) for name, row in zip(classes, counts, strict=True)] + [""]
     return lines
+
+
+def _cells(count: int) -> str:
+    return "1 cell" if count == 1 else f"{count} cells"
 
 
 def _plots(study: Study, sources: Sources) -> dict[str, Any]:
