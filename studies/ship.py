@@ -1,6 +1,6 @@
-"""Puts a model into the package: `python studies/ship.py NAME NETWORK [RUN]`.
+"""Puts a model into the package: `python studies/ship.py NAME STUDY [RUN]`.
 
-Writes weights/NAME.onnx, whose card gives the scores of the siblings in studies/results/default/NETWORK. With the
+Writes weights/NAME.onnx, whose card gives the scores of the siblings that STUDY has trained. With the
 folder of a finished RUN the weights are its own, and weights/NAME.safetensors is written too, for
 `timm.create_model(..., pretrained=True)`; without it only the scores on the card are brought up to date.
 """
@@ -16,27 +16,25 @@ import torch
 from safetensors.torch import save_file
 
 from steelsight.data import foldfile
-from steelsight.evaluation import archive
+from steelsight.evaluation import archive, studies
 from steelsight.records import Card
 from steelsight.runtime import card as cards
 from steelsight.training.fit import CHECKPOINT
 
 STUDIES = Path(__file__).parent
 WEIGHTS = STUDIES.parent / "src" / "steelsight" / "weights"
-GROUPS = STUDIES / "folds" / "neu-cls-leak-free-495.csv"
-PROTOCOLS = ("neu-cls-leak-free-495", "neu-cls-published")
 LICENCE = (
     "Code: Apache-2.0. The weights were trained on NEU-CLS (Song and Yan 2013), whose owners state no licence; "
     "see NOTICE."
 )
 
 
-def ship(name: str, network: str, run: Path | None) -> None:
+def ship(name: str, study: str, run: Path | None) -> None:
     target = WEIGHTS / f"{name}.onnx"
     source = run / "model.onnx" if run else target
     model = onnx.load(source)
     entry = next(entry for entry in model.metadata_props if entry.key == cards.KEY)
-    entry.value = cards.dumps(_card(cards.loads(entry.value, str(source)), network))
+    entry.value = cards.dumps(_card(cards.loads(entry.value, str(source)), study))
     onnx.save(model, target)
     if run:
         best = torch.load(run / CHECKPOINT, map_location="cpu", weights_only=True)["best_weights"]
@@ -44,13 +42,15 @@ def ship(name: str, network: str, run: Path | None) -> None:
         save_file(weights, WEIGHTS / f"{name}.safetensors")
 
 
-def _card(card: Card, network: str) -> Card:
+def _card(card: Card, name: str) -> Card:
     cells = archive.load(STUDIES / "results")
-    group_of = {entry.image: entry.group for entry in foldfile.read(GROUPS)}
+    study = studies.load(STUDIES, name)
     scores = {}
-    for protocol in PROTOCOLS:
-        chosen = archive.of(cells, network, protocol, "default")
-        pooled = archive.pool(chosen, foldfile.read(STUDIES / "folds" / f"{protocol}.csv"), group_of)
+    for protocol in study.protocols:
+        found = studies.results_of(STUDIES, study, study.networks[0], protocol, cells)
+        chosen = [cell for cell in found if cell.scores]
+        folds = foldfile.read(STUDIES / "folds" / f"{protocol}.csv")
+        pooled = archive.pool(chosen, folds, studies.group_of(STUDIES))
         what = f"{protocol}, {len({cell.key.fold for cell in chosen})} of 5 folds"
         seeds = len({cell.key.seed for cell in chosen})
         what += f", {seeds} seeds" if seeds > 1 else ", 1 seed"

@@ -29,3 +29,8 @@ def test_every_picture_is_found_again_by_its_name_and_by_its_path(files: list[st
         assert known.get(name) == file
         assert known.get(file) == file
     assert known.beyond(files) == []
+
+
+def test_a_name_that_two_pictures_share_is_not_guessed() -> None:
+    known = Named([("a.png", 0), ("a.jpg", 1), ("b.png", 2)])
+    assert (known.get("a"), known.get("a.jpg"), known.get("b"), known.get("b.bmp")) == (None, 1, 2, 2)

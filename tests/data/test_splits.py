@@ -118,6 +118,23 @@ def test_a_holdout_of_neu_has_its_share_of_every_class(protocol: str, share: flo
         assert {entry.group for entry in tested}.isdisjoint(e.group for e in made.assignments if e.fold == -1)
 
 
+@given(st.integers(2, 12), st.sampled_from([0.1, 0.3]))
+def test_a_rare_class_does_not_change_what_the_others_give(rare: int, share: float) -> None:
+    labels = ["a"] * 100 + ["b"] * 60 + ["c"] * rare
+    _, held = splits.hold_out(labels, None, share)
+    assert abs(sum(labels[n] == "a" for n in held) - 100 * share) <= 1
+    assert abs(sum(labels[n] == "b" for n in held) - 60 * share) <= 1
+    assert 1 <= sum(labels[n] == "c" for n in held) <= max(1, round(rare * share) + 1)
+
+
+def test_what_large_groups_do_to_folds_and_holdouts_is_remarked() -> None:
+    labels, groups = ["a"] * 60 + ["b"] * 20, ["one"] * 50 + [str(n) for n in range(30)]
+    (remark,) = splits.assign(names(80), labels, groups, 4).remarks
+    assert remark.startswith("The folds have from ")
+    (remark,) = splits.assign_holdout(names(80), labels, groups, 0.5).remarks
+    assert remark.startswith("Of class a ")
+
+
 @pytest.mark.parametrize("folds", ["1", "0/30", "70/", "x", "-3", "70/30/10"])
 def test_what_is_neither_a_number_nor_a_holdout_gets_a_sentence(folds: str, drawn: Path, tmp_path: Path) -> None:
     with pytest.raises(SteelsightError, match="or a holdout such as 70/30"):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from sklearn import metrics as sk
 
-from steelsight.evaluation.metrics import Interval, accuracy_interval, calibration_error, interval, score
+from steelsight.evaluation.metrics import accuracy_interval, calibration_error, interval, score
 from steelsight.records import Answer
 
 CLASSES = ("a", "b", "c", "d")
@@ -100,14 +100,28 @@ def test_an_interval_over_groups_is_wider_than_one_over_pictures() -> None:
     assert together[1] - together[0] > 1.5 * (alone[1] - alone[0])
 
 
+@given(st.integers(1, 60), st.integers(0, 60))
+def test_with_single_pictures_the_interval_is_clopper_and_pearsons(right: int, wrong: int) -> None:
+    found = accuracy_interval([True] * right + [False] * wrong, [str(n) for n in range(right + wrong)])
+    exact = binomtest(right, right + wrong).proportion_ci(0.95)
+    assert found.low == pytest.approx(exact.low, abs=1e-9)
+    assert found.high == pytest.approx(exact.high, abs=1e-9)
+
+
 def test_nothing_wrong_still_leaves_doubt_and_the_more_the_fewer_groups() -> None:
     right = accuracy_interval([True] * 9, list("aabbccdde"))
     assert (right.low, right.high) == (pytest.approx(binomtest(5, 5).proportion_ci(0.95).low), 1.0)
     wrong = accuracy_interval([False] * 9, list("aabbccdde"))
     assert (wrong.low, wrong.high) == pytest.approx((0, 1 - right.low))
+    one = accuracy_interval([True, False], ["a", "a"])
+    assert one.high - one.low > 0.9
 
 
-def test_some_wrong_give_the_interval_by_draws() -> None:
-    right, groups = [True] * 8 + [False], list("aabbccdde")
-    assert accuracy_interval(right, groups) == Interval(*interval(right, groups), "groups")
-    assert str(accuracy_interval(right, list("abcdefghi"))).endswith(", over pictures")
+def test_the_interval_of_groups_is_wider_than_that_of_pictures() -> None:
+    is_right, groups = [n % 20 > 0 or n > 60 for n in range(200)], [str(n // 20) for n in range(200)]
+    clustered = [n >= 4 for n in range(200)]
+    alone = accuracy_interval(clustered, [str(n) for n in range(200)], "pictures")
+    together = accuracy_interval(clustered, groups)
+    assert together.low < alone.low
+    assert str(alone).endswith(", over pictures")
+    assert accuracy_interval(is_right, groups).low > together.low

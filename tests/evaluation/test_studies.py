@@ -22,6 +22,16 @@ def test_the_committed_studies_name_recipes_folds_and_networks_that_exist(name: 
     assert {name for pair in study.compare for name in pair} | set(study.confusion) <= networks
 
 
+def test_one_name_means_one_network_in_all_studies() -> None:
+    definitions: dict[tuple[str, str, str], object] = {}
+    for name in studies.names(STUDIES):
+        study = studies.load(STUDIES, name)
+        for network in study.networks:
+            for protocol in study.protocols:
+                definition = studies.definition_of(STUDIES, study, network, protocol)
+                assert definitions.setdefault((study.recipe, network.name, protocol), definition) == definition
+
+
 def test_cells_come_fold_by_fold_so_that_networks_can_be_compared_early(tmp_path: Path) -> None:
     (tmp_path / "published.json").write_text("{}", encoding="utf-8")
     (tmp_path / "s.yaml").write_text(LEAST, encoding="utf-8")
@@ -45,7 +55,16 @@ def test_printed_figures_come_from_published_json(tmp_path: Path) -> None:
         (LEAST.replace("title", "tittle"), "does not know tittle"),
         (LEAST.replace("recipe: r\n", ""), "is not a study"),
         (LEAST.replace("[0, 1]", "[x]"), "is not a study"),
-        (LEAST.replace("{one: {}", "{one: {size: 3}"), "one has size"),
+        (LEAST.replace("{one: {}", "{one: {size: 3}"), "a network has model, options"),
+        (LEAST.replace("{one: {}", "{one: resnet18"), "one is 'resnet18'"),
+        (LEAST.replace("{one: {}", "{one: {changes: {model: resnet18}}"), "one changes its model"),
+        (LEAST.replace("{one: {}", "{one: {options: [1]}"), "is not a study"),
+        (LEAST.replace("{one: {}", "{one: {printed: typo}"), "has no typo"),
+        (LEAST.replace("seeds: [0]", "seeds: [0, 0]"), "names something twice"),
+        (LEAST.replace("folds: [0, 1]", "folds: '01'"), "expected a list of int"),
+        (LEAST + "compare: [[one, typo]]\n", "names typo, which is none of its networks"),
+        (LEAST + "confusion: one\n", "expected a list of str"),
+        (LEAST + "printed: 3\n", "is not a study"),
         (LEAST + "printed: nowhere\n", "has no nowhere"),
     ],
 )

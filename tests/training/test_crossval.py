@@ -56,6 +56,10 @@ def test_two_networks_are_compared_on_the_same_folds(drawn: Path, folds: Path, t
     kept = json.loads((tmp_path / "other" / SUMMARY).read_text(encoding="utf-8"))
     assert kept["comparison"]["difference"] == summary.comparison.difference
     assert "paired test" in (tmp_path / "other" / "report.html").read_text(encoding="utf-8")
+    splits.split(drawn, tmp_path / "others.csv", "published", "2", groups=None, seed=9)
+    with pytest.raises(SteelsightError, match="has cells of other folds"):
+        crossval(drawn, quick(), tmp_path / "others.csv", [0], tmp_path / "new", print, against=tmp_path / "one")
+    assert not (tmp_path / "new").exists()
     itself = crossval(drawn, quick(), folds, [0], tmp_path / "one", print, against=tmp_path / "one").comparison
     assert itself is not None
     assert (itself.difference, itself.p_value, itself.only_first_wrong) == (0.0, 1.0, ())

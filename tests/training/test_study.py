@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from steelsight.data import splits
-from steelsight.evaluation import archive, reproduction
+from steelsight.evaluation import archive, reproduction, studies
 from steelsight.records import SteelsightError
 from steelsight.training import recipe as recipes
 from steelsight.training.study import run
@@ -35,7 +35,7 @@ def folder(drawn: Path, tmp_path: Path) -> Path:
         (tmp_path / name).mkdir()
     recipes.save(quick(), tmp_path / "recipes" / "quick.yaml")
     splits.split(drawn, tmp_path / "folds" / "drawn.csv", "published", "2", groups=None, seed=0)
-    shutil.copy(tmp_path / "folds" / "drawn.csv", tmp_path / "folds" / f"{reproduction.GROUPS}.csv")
+    shutil.copy(tmp_path / "folds" / "drawn.csv", tmp_path / "folds" / f"{studies.GROUPS}.csv")
     (tmp_path / "published.json").write_text('{"table": {"small": {"accuracy": [97.5, 0.5]}}}', encoding="utf-8")
     (tmp_path / "two.yaml").write_text(DEFINITION, encoding="utf-8")
     return tmp_path
@@ -49,7 +49,7 @@ def test_a_study_runs_each_cell_once_and_the_page_shows_it(folder: Path, drawn: 
     assert [cell.key.network for cell in cells] == ["narrow", "small"]
     assert [figures["epoch"] for figures in cells[0].history] == [1, 2]
     kept = json.loads((folder / "results" / cells[0].key.path).read_text(encoding="utf-8"))
-    assert kept["recipe"]["learning_rate"] == 1e-3
+    assert kept["definition"]["changes"] == {"learning_rate": 1e-3}
 
     assert run(folder, "two", drawn, folder / "runs", said.append) == []
     assert "0 of 2 cells are missing" in said[-1]
@@ -65,7 +65,7 @@ def test_a_study_runs_each_cell_once_and_the_page_shows_it(folder: Path, drawn: 
     assert "Confusion matrix of `small`, drawn, 1 cell:" in text
     for name, row in zip(small["classes"], small["confusion"], strict=True):
         assert f"| {name} | {' | '.join(map(str, row))} |" in text
-    assert "| nearest neighbour |  | 62.50 |" in text
+    assert "| nearest neighbour |  | 50.00 |" in text  # of the study's one fold
     assert "`narrow` against `small`, drawn, 1 cell: " in text
     assert [plot.name for plot in plots] == [
         f"two-{name}.svg" for name in ("training-loss", "validation-loss", "validation-accuracy")
@@ -73,13 +73,20 @@ def test_a_study_runs_each_cell_once_and_the_page_shows_it(folder: Path, drawn: 
     assert all(f"plots/{plot.name}" in text and plot.exists() for plot in plots)
 
 
-def test_another_recipe_makes_the_results_stale(folder: Path, drawn: Path) -> None:
+def test_results_of_another_recipe_or_other_folds_are_stale(folder: Path, drawn: Path) -> None:
     said: list[str] = []
-    run(folder, "two", drawn, folder / "runs", said.append)
+    run(folder, "two", drawn, folder / "runs", said.append, networks=["small"])
+    (folder / "reproduction.md").write_text("{{ studies }}", encoding="utf-8")
+    assert "| `small` | 97.50 ± 0.50 | not run |" not in reproduction.make(folder)[0]
+    before = (folder / "recipes" / "quick.yaml").read_text(encoding="utf-8")
     recipes.save(quick(batch_size=3), folder / "recipes" / "quick.yaml")
+    assert "| `small` | 97.50 ± 0.50 | not run |" in reproduction.make(folder)[0]
     with pytest.raises(SteelsightError, match="cells of another recipe"):
-        run(folder, "two", drawn, folder / "runs", said.append)
-    assert "2 of 2 cells are missing" in said[-1]
+        run(folder, "two", drawn, folder / "runs", said.append, networks=["small"])
+    assert "1 of 1 cells are missing" in said[-1]
+    (folder / "recipes" / "quick.yaml").write_text(before, encoding="utf-8")
+    splits.split(drawn, folder / "folds" / "drawn.csv", "published", "2", groups=None, seed=1)
+    assert "| `small` | 97.50 ± 0.50 | not run |" in reproduction.make(folder)[0]
 
 
 def test_a_cell_that_fails_is_kept_with_its_reason_and_the_rest_runs(folder: Path, drawn: Path) -> None:
@@ -91,6 +98,8 @@ def test_a_cell_that_fails_is_kept_with_its_reason_and_the_rest_runs(folder: Pat
     assert narrow.scores is None
     assert "millnet cannot be made with" in narrow.problems[0]
     assert small.scores
+    (folder / "reproduction.md").write_text("{{ studies }}", encoding="utf-8")
+    assert "* `narrow`, drawn, fold 0, seed 0 failed: millnet cannot be made with" in reproduction.make(folder)[0]
     assert run(folder, "two", drawn, folder / "runs", print) == []
 
 

@@ -1,4 +1,4 @@
-"""Groups of pictures that share pixels, looked for once and kept as CSV (image,group)."""
+"""Groups of pictures that share pixels, looked for once and kept as CSV (image,group,pixels)."""
 
 from __future__ import annotations
 
@@ -8,33 +8,41 @@ from pathlib import Path
 
 from steelsight.data import overlap
 from steelsight.data.naming import Named
+from steelsight.images import decode, fingerprint
 from steelsight.records import SteelsightError
 
-COLUMNS = ["image", "group"]
+COLUMNS = ["image", "group", "pixels"]
 
 
 def find_or_read(
     paths: Sequence[Path], names: Sequence[str], kept: Path, on_progress: overlap.Progress | None = None
 ) -> list[str]:
-    """The group of each picture: from the file `kept` where it knows all names, else looked for and kept there.
+    """The group of each picture: from the file `kept` if it is of the same pixels, else looked for and kept there.
 
-    Raises SteelsightError where the file cannot be written.
+    Raises SteelsightError where the file cannot be written, or a picture cannot be read.
     """
-    if kept.exists():
-        try:
-            return read(kept, names)
-        except SteelsightError:
-            pass  # of other pictures
+    prints = [fingerprint(decode(path)) for path in paths]
+    if kept.exists() and _pixels(kept) == dict(zip(names, prints, strict=True)):
+        return read(kept, names)
     found = overlap.find(paths, on_progress=on_progress or (lambda *_: None))
     groups = [str(number) for number in overlap.groups(len(paths), found)]
     try:
         with kept.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(COLUMNS)
-            writer.writerows(zip(names, groups, strict=True))
+            writer.writerows(zip(names, groups, prints, strict=True))
     except OSError as error:
         raise SteelsightError(f"{kept}: cannot be written ({error.strerror}); give another --out.") from None
     return groups
+
+
+def _pixels(kept: Path) -> dict[str, str]:
+    """Fingerprint of every picture of an earlier search; nothing where the file is another."""
+    try:
+        with kept.open(newline="", encoding="utf-8-sig") as file:
+            return {row["image"]: row["pixels"] for row in csv.DictReader(file)}
+    except (OSError, KeyError, TypeError, ValueError, csv.Error):
+        return {}
 
 
 def read(path: Path, names: Sequence[str]) -> list[str]:

@@ -38,9 +38,11 @@ class Named(Generic[T]):
             if name in self._exact:
                 raise ValueError(name)
             self._exact[name] = value
-        self._bare = {without_ending(name): value for name, value in self._exact.items()}
+        times = Counter(map(without_ending, self._exact))
+        self._bare = {bare: value for name, value in self._exact.items() if times[bare := without_ending(name)] == 1}
 
     def get(self, name: str) -> T | None:
+        """None for a name that is not known, and for one without its ending that several share."""
         return self._exact.get(name, self._bare.get(without_ending(name)))
 
     def beyond(self, names: Iterable[str]) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import combinations
@@ -25,6 +25,9 @@ from steelsight.records import SteelsightError
 PROTOCOLS = ("published", "leak-free")
 FINEST = 20
 """Held-out shares are multiples of a twentieth or of a coarser part."""
+
+OFF = 0.1
+"""A held-out share of a class that is further than this from what was asked is remarked upon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ def assign(
     fold_of = dict.fromkeys(range(len(names)), TRAINING_ONLY)
     for number, test in enumerate(_parts(labels, groups, dealt, folds, seed)):
         fold_of |= dict.fromkeys(test, number)
+    fold_of = _learnable(labels, groups, fold_of)
     return _split(names, labels, groups, fold_of, remarks)
 
 
@@ -81,18 +85,24 @@ def assign_holdout(
     names: Sequence[str], labels: Sequence[str], groups: Sequence[str] | None, share: float, seed: int = 0
 ) -> Split:
     """A single test part, fold 0, of about `share` of each class, with all others TRAINING_ONLY."""
-    dealt = _dealt(labels, groups)
-    if not dealt:
+
+    def nearest(parts: list[list[int]], count: int) -> list[list[int]]:
+        """Large groups make uneven parts, so those that come nearest to the share in every class are taken."""
+        classes = sorted(set(labels))
+        counts = np.array([[sum(labels[n] == label for n in one) for label in classes] for one in parts])
+        wanted = count / len(parts) * counts.sum(axis=0)
+        best = min(
+            combinations(range(len(parts)), count),
+            key=lambda chosen: float(np.abs(counts[list(chosen)].sum(axis=0) - wanted).max()),
+        )
+        return [parts[at] for at in best]
+
+    held = _held(labels, groups, share, seed, nearest)
+    if not held:
         raise SteelsightError("No class has two pictures, or groups of them, so nothing can be held out; add pictures.")
-    part = _nearest(share, labels, groups, dealt)
-    parts = _parts(labels, groups, dealt, part.denominator, seed)
-    # Large groups make uneven parts, so those are taken that come nearest to the share in every class.
-    counts = np.array([[sum(labels[n] == label for n in one) for label in sorted(set(labels))] for one in parts])
-    wanted = share * counts.sum(axis=0)
-    choices = combinations(range(len(parts)), part.numerator)
-    best = min(choices, key=lambda chosen: float(np.abs(counts[list(chosen)].sum(axis=0) - wanted).max()))
-    fold_of = dict.fromkeys(range(len(names)), TRAINING_ONLY) | dict.fromkeys((n for at in best for n in parts[at]), 0)
-    return _split(names, labels, groups, fold_of, [])
+    fold_of = dict.fromkeys(range(len(names)), TRAINING_ONLY) | dict.fromkeys(held, 0)
+    made = _split(names, labels, groups, fold_of, [])
+    return replace(made, remarks=(*made.remarks, *_off_share(made.assignments, share)))
 
 
 def split(data: Path, out: Path, protocol: str, folds: str, *, groups: Path | None, seed: int) -> Split:
@@ -132,16 +142,8 @@ def hold_out(
 
     A class that cannot be cut, such as one whose pictures are all in one group, stays whole.
     """
-    everything = list(range(len(labels)))
-    dealt = _dealt(labels, groups)
-    if share <= 0 or not dealt:
-        return everything, []
-    part = _nearest(share, labels, groups, dealt)
-    parts = _parts(labels, groups, dealt, part.denominator, seed)
-    fold_of = dict.fromkeys(everything, TRAINING_ONLY) | {n: 0 for one in parts[: part.numerator] for n in one}
-    fold_of = _learnable(labels, groups, fold_of)
-    held = [n for n in everything if fold_of[n] == 0]
-    return [n for n in everything if fold_of[n] != 0], held
+    held = _held(labels, groups, share, seed, lambda parts, count: parts[:count]) if share > 0 else set()
+    return [n for n in range(len(labels)) if n not in held], sorted(held)
 
 
 def _asked(folds: str) -> tuple[int, float]:
@@ -176,11 +178,56 @@ def _dealt(labels: Sequence[str], groups: Sequence[str] | None) -> list[int]:
         dealt = [n for n in dealt if (groups[n] if groups else str(n)) not in whole]
 
 
-def _nearest(share: float, labels: Sequence[str], groups: Sequence[str] | None, dealt: Sequence[int]) -> Fraction:
-    """The share in parts that every class can be cut into; never nothing, never all."""
-    finest = min(FINEST, *(len(found) for found in _units(labels, groups, dealt).values()))
+def _held(
+    labels: Sequence[str],
+    groups: Sequence[str] | None,
+    share: float,
+    seed: int,
+    choose: Callable[[list[list[int]], int], list[list[int]]],
+) -> set[int]:
+    """The numbers of about `share` of each class, whole groups. `choose` takes so many of equal parts.
+
+    A class that has fewer groups than there are parts gives its share of them by lot, and one at least.
+    """
+    dealt = _dealt(labels, groups)
+    units = _units(labels, groups, dealt)
+    if not dealt:
+        return set()
+    finest = min(FINEST, max(map(len, units.values())))
     part = max(Fraction(share).limit_denominator(finest), Fraction(1, finest))
-    return min(part, Fraction(finest - 1, finest))
+    part = min(part, Fraction(finest - 1, finest))
+    unit_of = {n: groups[n] if groups else str(n) for n in range(len(labels))}
+    common = [n for n in dealt if len(units[labels[n]]) >= part.denominator]
+    parts = _parts(labels, groups, common, part.denominator, seed) if common else []
+    taken = {unit_of[n] for one in choose(parts, part.numerator) for n in one} if parts else set()
+    lots = np.random.default_rng(seed)
+    for its in units.values():
+        if len(its) < part.denominator and not its & taken:
+            count = min(max(1, round(share * len(its))), len(its) - 1)
+            taken |= set(lots.permutation(sorted(its))[:count].tolist())
+    fold_of = {n: 0 if unit_of[n] in taken else TRAINING_ONLY for n in unit_of}
+    return {n for n, fold in _learnable(labels, groups, fold_of).items() if fold == 0}
+
+
+def _off_share(assignments: Sequence[Assignment], share: float) -> list[str]:
+    """A remark for each class of which far more or less is tested than was asked."""
+    remarks = []
+    for label in sorted({entry.label for entry in assignments}):
+        its = [entry.fold == 0 for entry in assignments if entry.label == label]
+        if any(its) and abs(sum(its) / len(its) - share) > OFF:
+            remarks.append(
+                f"Of class {label} {sum(its)} of {len(its)} pictures are tested, and not {100 * share:.0f} %: its "
+                "groups are too large, or too few, to be cut so."
+            )
+    return remarks
+
+
+def _uneven(fold_of: Mapping[int, int]) -> list[str]:
+    """A remark where folds are of very different size."""
+    sizes = Counter(fold for fold in fold_of.values() if fold != TRAINING_ONLY).values()
+    if max(sizes) <= 2 * min(sizes):
+        return []
+    return [f"The folds have from {min(sizes)} to {max(sizes)} pictures, since groups that share pixels stay whole."]
 
 
 def _learnable(labels: Sequence[str], groups: Sequence[str] | None, fold_of: Mapping[int, int]) -> dict[int, int]:
@@ -202,7 +249,6 @@ def _split(
     fold_of: Mapping[int, int],
     remarks: Sequence[str],
 ) -> Split:
-    fold_of = _learnable(labels, groups, fold_of)
     tested = {labels[n] for n, fold in fold_of.items() if fold != TRAINING_ONLY}
     if not tested:
         raise SteelsightError("The pictures share too many pixels to be split; add pictures of other places.")
@@ -214,7 +260,7 @@ def _split(
     rows = enumerate(zip(names, labels, strict=True))
     return Split(
         tuple(Assignment(name, label, groups[n] if groups else "", fold_of[n]) for n, (name, label) in rows),
-        (*never, *remarks),
+        (*never, *remarks, *_uneven(fold_of)),
     )
 
 

@@ -24,7 +24,7 @@ from steelsight.pictures import Thumbnail
 from steelsight.records import Answer, Scores, SteelsightError
 from steelsight.runtime.classifier import load
 
-SUMMARY, LOG = "crossval.json", "output.txt"
+SUMMARY, FOLDS, LOG = "crossval.json", "folds.csv", "output.txt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,16 @@ def answers_of(cells: Sequence[Cell]) -> list[Answer]:
     return found
 
 
+def check_same_folds(against: Path, folds: Path) -> None:
+    """Raises SteelsightError where the cells in a folder are of other folds, or there are none."""
+    done(against)
+    one, other = ({(e.image, e.fold) for e in foldfile.read(file)} for file in (against / FOLDS, folds))
+    if one != other:
+        raise SteelsightError(
+            f"{against}: has cells of other folds; give --folds {against / FOLDS} to compare with it."
+        )
+
+
 def sum_up(data: Path, folds: Path, cells: Sequence[Cell], against: Path | None = None) -> Summary:
     """What the finished ones of some cells come to; beside those in the folder `against`, if given.
 
@@ -114,20 +124,21 @@ def sum_up(data: Path, folds: Path, cells: Sequence[Cell], against: Path | None 
     assigned, remarks = foldfile.match_samples(samples, root, folds)
     group_of = foldfile.groups_of([answer.image for answer in answers], foldfile.read(folds))
     accuracies = [float(each.scores["accuracy"]) for each in finished]
-    rival = shares_right(answers_of(done(against))) if against else None
     return Summary(
         cells=tuple({"fold": each.fold, "seed": each.seed, "accuracy": each.scores["accuracy"]} for each in finished),
         mean_accuracy=mean(accuracies),
         deviation=pstdev(accuracies),
         interval=metrics.accuracy_interval(
-            [answer.is_right for answer in answers], [group_of[answer.image] for answer in answers]
+            [answer.is_right for answer in answers],
+            [group_of[answer.image] for answer in answers],
+            "groups" if any(entry.group for entry in assigned) else "pictures",
         ),
         baselines=_baselines([sample.path for sample in samples], assigned),
         errors=_errors(answers),
         pooled=metrics.score(sorted(answers[0].scores), answers),
         failed=tuple(f"{each.name}: {each.last_words}" for each in cells if not each.is_done),
         remarks=tuple(remarks),
-        comparison=compare(shares_right(answers), rival, group_of) if rival else None,
+        comparison=_compared(finished, done(against), group_of) if against else None,
     )
 
 
@@ -151,6 +162,15 @@ def write(out: Path, summary: Summary, cells: Sequence[Cell], data: Path, title:
         charts=charts_side_by_side({each.name: results.read_history(each.folder) for each in finished}),
         pictures=_pictures(finished, data if data.is_dir() else data.parent),
     )
+
+
+def _compared(cells: Sequence[Cell], rivals: Sequence[Cell], group_of: Mapping[str, str]) -> Comparison | None:
+    """On the folds that both have finished."""
+    both = {each.fold for each in cells} & {each.fold for each in rivals}
+    if not both:
+        return None
+    shares = [shares_right(answers_of([each for each in found if each.fold in both])) for found in (cells, rivals)]
+    return compare(shares[0], shares[1], group_of)
 
 
 def _baselines(paths: Sequence[Path], assigned: Sequence[Assignment]) -> dict[str, tuple[float, ...]]:

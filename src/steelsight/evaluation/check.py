@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import mean
 
@@ -92,8 +92,9 @@ def _read(samples: Sequence[Sample], root: Path) -> tuple[Readable, list[str]]:
 
 
 def _answers(cells: Path, readable: Readable) -> list[Answer]:
-    known = Named((name, name) for name in readable.names)
-    answers = [answer for answer in answers_of(done(cells)) if known.get(answer.image)]
+    """What the models say, beside the labels that the pictures have today."""
+    label_of = Named(zip(readable.names, readable.labels, strict=True))
+    answers = [replace(a, truth=label) for a in answers_of(done(cells)) if (label := label_of.get(a.image))]
     if not answers:
         raise SteelsightError(f"{cells}: is a cross-validation of other pictures; give the one of this folder.")
     return answers

@@ -42,7 +42,8 @@ def evaluate_model(model: str, data: Path, out: Path, folds: Path | None, fold: 
     problems = (*labelled.problems, *remarks, *found.problems)
     group_of = foldfile.groups_of([answer.image for answer in found.answers], assigned)
     groups = [group_of[answer.image] for answer in found.answers]
-    interval = accuracy_interval([answer.is_right for answer in found.answers], groups)
+    unit = "groups" if any(entry.group for entry in assigned) else "pictures"
+    interval = accuracy_interval([answer.is_right for answer in found.answers], groups, unit)
     facts = {
         "Model": classifier.name,
         "Data": root.name if folds is None else f"{root.name}, {folds.stem}, fold {fold}",

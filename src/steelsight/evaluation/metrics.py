@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import beta
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from steelsight.records import Answer, Certainty, ClassScores, Mistake, Scores
@@ -93,15 +94,21 @@ def interval(values: Sequence[float], groups: Sequence[str], seed: int = 0) -> t
     return float(low), float(high)
 
 
-def accuracy_interval(is_right: Sequence[bool], groups: Sequence[str]) -> Interval:
-    """95 % interval of the accuracy.
+def accuracy_interval(is_right: Sequence[bool], groups: Sequence[str], unit: str = "groups") -> Interval:
+    """95 % interval of the accuracy over groups (Korn and Graubard 1998): the exact one of Clopper and Pearson for as
+    many independent pictures as the groups are worth.
 
-    Where every answer is right, or every one wrong, draws say nothing: then the exact one of Clopper and Pearson, with
-    a group counted as one picture.
+    They are worth fewer than there are pictures by how much more the share of right answers varies between groups than
+    it would between single pictures. Where nothing varies, each group counts as one picture.
     """
-    count = len(set(groups))
-    unit = "pictures" if count == len(groups) else "groups"
-    if any(is_right) and not all(is_right):
-        return Interval(*interval(is_right, groups), unit)
-    end = 0.025 ** (1 / count)
-    return Interval(end, 1.0, unit) if all(is_right) else Interval(0.0, 1 - end, unit)
+    right, count = np.array(is_right, float), len(is_right)
+    numbers = np.unique(list(groups), return_inverse=True)[1]
+    share, known = right.mean(), int(numbers.max()) + 1
+    worth = float(known)
+    if known > 1 and 0 < share < 1:
+        between = (np.bincount(numbers, right - share) ** 2).sum() / count**2
+        worth = min(float(count), share * (1 - share) / between) if between else float(count)
+    good = share * worth
+    low = beta.ppf(0.025, good, worth - good + 1) if share > 0 else 0.0
+    high = beta.ppf(0.975, good + 1, worth - good) if share < 1 else 1.0
+    return Interval(float(low), float(high), unit)

@@ -5,7 +5,6 @@ Words come from FOLDER/reproduction.md, where `{{ studies }}` stands for the tab
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +18,8 @@ from steelsight.evaluation import archive, studies
 from steelsight.evaluation.archive import Kept
 from steelsight.evaluation.comparison import compare
 from steelsight.evaluation.studies import Network, Study
+from steelsight.records import SteelsightError
 from steelsight.report import write_chart
-
-GROUPS = "neu-cls-leak-free-495"
-"""The fold file whose groups intervals and paired tests are over, whatever the protocol."""
 
 NOT_RUN = "not run"
 PLACE = "{{ studies }}"
@@ -32,6 +29,7 @@ PLACE = "{{ studies }}"
 class Sources:
     """Everything the page is made from."""
 
+    folder: Path
     cells: Sequence[Kept]
     folds: Mapping[str, Sequence[Assignment]]
     group_of: Mapping[str, str]
@@ -61,7 +59,10 @@ def make(folder: Path) -> tuple[str, dict[str, Any]]:
     sections = [
         _section(study, sources, [name for name in plots if name.startswith(f"{study.name}-")]) for study in listed
     ]
-    words = (folder / "reproduction.md").read_text(encoding="utf-8")
+    try:
+        words = (folder / "reproduction.md").read_text(encoding="utf-8")
+    except OSError as error:
+        raise SteelsightError(f"{folder / 'reproduction.md'}: cannot be read ({error.strerror}).") from None
     return words.replace(PLACE, "\n".join(sections)), plots
 
 
@@ -69,16 +70,22 @@ def _sources(folder: Path) -> Sources:
     folds = {path.stem: foldfile.read(path) for path in sorted((folder / "folds").glob("*.csv"))}
     results = folder / "results"
     return Sources(
+        folder=folder,
         cells=archive.load(results),
         folds=folds,
-        group_of={entry.image: entry.group for entry in folds[GROUPS]},
-        baselines=json.loads((results / "baselines.json").read_text(encoding="utf-8"))["accuracies"],
-        measured=_measured(results / "networks.json"),
+        group_of=studies.group_of(folder),
+        baselines=_inside(results / "baselines.json", "accuracies"),
+        measured=_inside(results / "networks.json", "networks"),
     )
 
 
-def _measured(path: Path) -> Mapping[str, Mapping[str, Any]]:
-    found: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["networks"] if path.exists() else {}
+def _inside(path: Path, name: str) -> Mapping[str, Mapping[str, Any]]:
+    """What a JSON file of results holds under a name; nothing where there is no such file."""
+    if not path.exists():
+        return {}
+    found = studies.read_yaml(path).get(name)  # JSON is YAML
+    if not isinstance(found, Mapping):
+        raise SteelsightError(f"{path}: has no {name}; delete the file and measure again.")
     return found
 
 
@@ -91,9 +98,11 @@ def _section(study: Study, sources: Sources, plots: Sequence[str]) -> str:
 
 
 def _recipe_line(study: Study, sources: Sources) -> str:
-    done = [cell for cell in sources.cells if cell.key.recipe == study.recipe and cell.scores]
-    sources_of = sorted({f"{c.provenance['processor']}, torch {c.provenance['torch']}" for c in done})
-    where = f" Run on: {'; '.join(sources_of)}." if sources_of else ""
+    done = [
+        cell for each in study.networks for protocol in study.protocols for cell in _of(study, each, protocol, sources)
+    ]
+    machines = sorted({f"{cell.provenance['processor']}, torch {cell.provenance['torch']}" for cell in done})
+    where = f" Run on: {'; '.join(machines)}." if machines else ""
     return (
         f"Recipe [{study.recipe}](../studies/recipes/{study.recipe}.yaml), all from scratch; seeds "
         f"{', '.join(map(str, study.seeds))}; `steelsight study run {study.name}` runs what is missing.{where}"
@@ -108,8 +117,8 @@ def _table(study: Study, sources: Sources) -> list[str]:
     for network in study.networks:
         reached = [_reached(study, network, protocol, sources) for protocol in protocols]
         lines.append(_row([f"`{network.name}`", _printed_accuracy(network), *reached, *_costs(network, sources)]))
-    for name in next(iter(sources.baselines.values())):
-        reached = [_baseline(sources, protocol, name) for protocol in protocols]
+    for name in next(iter(sources.baselines.values()), ()):
+        reached = [_baseline(study, sources, protocol, name) for protocol in protocols]
         lines.append(_row([name, "", *reached, *[""] * 4]))
     return lines
 
@@ -120,28 +129,31 @@ def _row(cells: Sequence[str]) -> str:
 
 def _words(protocol: str) -> str:
     name = protocol.removeprefix("neu-cls-")
-    return {"published": "published folds", GROUPS.removeprefix("neu-cls-"): "**leak-free** folds"}.get(
+    return {"published": "published folds", studies.GROUPS.removeprefix("neu-cls-"): "**leak-free** folds"}.get(
         name, name.replace("-70-30", " 70/30")
     )
 
 
 def _reached(study: Study, network: Network, protocol: str, sources: Sources) -> str:
     """Mean, deviation over cells, how many of them, and the interval; never a figure that was not measured."""
-    cells = _of(study, network.name, protocol, sources)
+    cells = _of(study, network, protocol, sources)
     if not cells:
         return NOT_RUN
     pooled = archive.pool(cells, sources.folds[protocol], sources.group_of)
     accuracy, deviation = (100 * value for value in pooled.accuracy)
     low, high = 100 * pooled.interval.low, 100 * pooled.interval.high
-    planned = len(study.folds) * len(study.seeds)
-    count = f"{pooled.cells} of {_cells(planned)}" if pooled.cells < planned else _cells(planned)
+    count = _cells(pooled.cells)
+    if pooled.cells < len(study.folds) * len(study.seeds):
+        ran = sorted((cell.key.fold, cell.key.seed) for cell in cells)
+        count = "only " + ", ".join(f"fold {fold} seed {seed}" for fold, seed in ran)
     spread = f" ± {deviation:.2f}" if pooled.cells > 1 else ""
     return f"{accuracy:.2f}{spread} ({low:.2f} to {high:.2f}; {count})"
 
 
-def _of(study: Study, network: str, protocol: str, sources: Sources) -> list[Kept]:
-    cells = archive.of(sources.cells, network, protocol, study.recipe)
-    return [cell for cell in cells if cell.key.fold in study.folds and cell.key.seed in study.seeds]
+def _of(study: Study, network: Network, protocol: str, sources: Sources) -> list[Kept]:
+    """The cells that have scores."""
+    found = studies.results_of(sources.folder, study, network, protocol, sources.cells)
+    return [cell for cell in found if cell.scores]
 
 
 def _printed_accuracy(network: Network) -> str:
@@ -171,7 +183,8 @@ def _parameters(counted: int, printed: Mapping[str, Any]) -> str:
     if in_millions:
         return f"{counted:,} ({_against(counted / 1e6, in_millions)}, in M)"
     if exact:
-        return f"{counted:,} ({'as' if counted == exact else exact} printed)"
+        said = "derived" if "params_derived" in printed else "printed"
+        return f"{counted:,} ({'as' if counted == exact else f'{exact:,}'} {said})"
     return f"{counted:,}"
 
 
@@ -191,59 +204,55 @@ def _against(counted: float, printed: float) -> str:
     return f"{printed:.2f} as printed" if is_met else f"printed {printed:.2f}"
 
 
-def _baseline(sources: Sources, protocol: str, name: str) -> str:
+def _baseline(study: Study, sources: Sources, protocol: str, name: str) -> str:
+    """Over the study's folds."""
     values = sources.baselines.get(protocol, {}).get(name)
-    return f"{100 * mean(values):.2f}" if values else NOT_RUN
+    return f"{100 * mean(values[fold] for fold in study.folds):.2f}" if values else NOT_RUN
 
 
 def _failures(study: Study, sources: Sources) -> list[str]:
-    names = {network.name for network in study.networks}
-    failed = [c for c in sources.cells if c.key.recipe == study.recipe and c.key.network in names and not c.scores]
     lines = [
         f"* `{cell.key.network}`, {cell.key.protocol}, fold {cell.key.fold}, seed {cell.key.seed} failed: "
         f"{' '.join(cell.problems)}"
-        for cell in failed
+        for network in study.networks
+        for protocol in study.protocols
+        for cell in studies.results_of(sources.folder, study, network, protocol, sources.cells)
+        if not cell.scores
     ]
     return [*lines, ""] if lines else []
 
 
 def _comparisons(study: Study, sources: Sources) -> list[str]:
+    known = {network.name: network for network in study.networks}
     lines = []
     for one, other in study.compare:
         for protocol in study.protocols:
-            cells = {name: _of(study, name, protocol, sources) for name in (one, other)}
-            ran = [{(cell.key.fold, cell.key.seed) for cell in found} for found in cells.values()]
-            both = ran[0] & ran[1]
+            first, second = (_of(study, known[name], protocol, sources) for name in (one, other))
+            both = {(c.key.fold, c.key.seed) for c in first} & {(c.key.fold, c.key.seed) for c in second}
             if both:
                 shares = [
                     archive.shares_right(
-                        [c for c in found if (c.key.fold, c.key.seed) in both], sources.folds[protocol]
+                        [c for c in cells if (c.key.fold, c.key.seed) in both], sources.folds[protocol]
                     )
-                    for found in cells.values()
+                    for cells in (first, second)
                 ]
                 found = compare(shares[0], shares[1], sources.group_of)
                 lines.append(f"* `{one}` against `{other}`, {_words(protocol)}, {_cells(len(both))}: {found.sentence}")
     return ["Paired, on the cells that both ran:", "", *lines, ""] if lines else []
 
 
-def _confusions(study: Study, network: str, sources: Sources) -> list[str]:
+def _confusions(study: Study, name: str, sources: Sources) -> list[str]:
     """All cells of a network together: a row for each true class, a column for each predicted one."""
+    network = next(each for each in study.networks if each.name == name)
     lines = []
     for protocol in study.protocols:
-        scores = [cell.scores for cell in _of(study, network, protocol, sources) if cell.scores]
-        if not scores:
+        cells = _of(study, network, protocol, sources)
+        if not cells:
             continue
-        classes = scores[0]["classes"]
-        counts = [
-            [sum(each["confusion"][at][to] for each in scores) for to in range(len(classes))]
-            for at in range(len(classes))
-        ]
-        lines += [
-            f"Confusion matrix of `{network}`, {_words(protocol)}, {_cells(len(scores))}:",
-            "",
-        ]
+        classes, counts = archive.confusion(cells)
+        lines += [f"Confusion matrix of `{name}`, {_words(protocol)}, {_cells(len(cells))}:", ""]
         lines += [_row(["true class", *classes]), _row(["---"] * (len(classes) + 1))]
-        lines += [_row([name, *map(str, row)]) for name, row in zip(classes, counts, strict=True)] + [""]
+        lines += [_row([label, *map(str, row)]) for label, row in zip(classes, counts, strict=True)] + [""]
     return lines
 
 
@@ -252,15 +261,17 @@ def _cells(count: int) -> str:
 
 
 def _plots(study: Study, sources: Sources) -> dict[str, Any]:
-    """Training curves of the networks on the first cell that most of them ran."""
+    """Training curves on the first fold and seed, under the first protocol that two networks have run; by file name."""
+    fold, seed = study.folds[0], study.seeds[0]
     for protocol in study.protocols:
         histories = {
-            cell.key.network: cell.history
+            network.name: cell.history
             for network in study.networks
-            for cell in _of(study, network.name, protocol, sources)
-            if (cell.key.fold, cell.key.seed) == (study.folds[0], study.seeds[0]) and cell.history
+            for cell in _of(study, network, protocol, sources)
+            if (cell.key.fold, cell.key.seed) == (fold, seed) and cell.history
         }
         if len(histories) > 1:
+            where = f"{study.name}-{protocol}-fold-{fold}-seed-{seed}"
             charts = charts_side_by_side(histories)
-            return {f"{study.name}-{chart.title.lower().replace(' ', '-')}": chart for chart in charts}
+            return {f"{where}-{chart.title.lower().replace(' ', '-')}": chart for chart in charts}
     return {}

@@ -6,6 +6,7 @@ protocol, FOLDER/results holds what came out (see `archive`).
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -14,8 +15,12 @@ from typing import Any
 
 import yaml
 
-from steelsight.evaluation.archive import Key
+from steelsight.data import foldfile
+from steelsight.evaluation.archive import Kept, Key
 from steelsight.records import SteelsightError
+
+GROUPS = "neu-cls-leak-free-495"
+"""The fold file whose groups intervals and paired tests are over, whatever the protocol."""
 
 FIELDS = {"title", "about", "recipe", "protocols", "folds", "seeds", "printed", "networks", "compare", "confusion"}
 
@@ -75,26 +80,40 @@ def load(folder: Path, name: str) -> Study:
     values = read_yaml(path)
     unknown = set(values) - FIELDS
     if unknown:
-        raise SteelsightError(f"{path}: does not know {', '.join(sorted(unknown))}; the names are {_listed(FIELDS)}.")
+        raise SteelsightError(f"{path}: does not know {_listed(unknown)}; the names are {_listed(FIELDS)}.")
     published = read_yaml(folder / "published.json")  # JSON is YAML
-    printed = _inside(published, values.get("printed"), path)
     try:
-        return Study(
+        printed = _inside(published, values.get("printed"), path)
+        study = Study(
             name=name,
-            compare=tuple((str(one), str(other)) for one, other in values.get("compare", ())),
-            confusion=tuple(map(str, values.get("confusion", ()))),
             title=str(values["title"]),
             about=str(values.get("about", "")).strip(),
             recipe=str(values["recipe"]),
-            protocols=tuple(map(str, values["protocols"])),
-            folds=tuple(map(int, values["folds"])),
-            seeds=tuple(map(int, values["seeds"])),
+            protocols=_each(str, values["protocols"]),
+            folds=_each(int, values["folds"]),
+            seeds=_each(int, values["seeds"]),
             networks=tuple(
                 _network(str(key), each or {}, printed, published, path) for key, each in values["networks"].items()
             ),
+            compare=tuple((str(one), str(other)) for one, other in values.get("compare", ())),
+            confusion=_each(str, values.get("confusion", [])),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise SteelsightError(f"{path}: is not a study ({error!r}); copy another one and change it.") from None
+    networks = {network.name for network in study.networks}
+    foreign = {each for pair in study.compare for each in pair} | set(study.confusion)
+    if foreign - networks:
+        raise SteelsightError(f"{path}: names {_listed(foreign - networks)}, which is none of its networks.")
+    return study
+
+
+def _each(kind: type[Any], values: Any) -> tuple[Any, ...]:
+    """A list of different things of one kind. Raises TypeError or ValueError."""
+    if not isinstance(values, list) or not all(type(value) is kind for value in values):
+        raise TypeError(f"expected a list of {kind.__name__}, found {values!r}")
+    if len(set(values)) < len(values):
+        raise ValueError(f"{values!r} names something twice")
+    return tuple(values)
 
 
 def narrowed(
@@ -121,6 +140,33 @@ def narrowed(
     )
 
 
+def definition_of(folder: Path, study: Study, network: Network, protocol: str) -> dict[str, Any]:
+    """All that a result depends on: the network, the recipe's file and who is in which fold.
+
+    Results of another definition are stale. Raises SteelsightError where a file is missing.
+    """
+    folds = "".join(f"{entry.image},{entry.fold}\n" for entry in foldfile.read(folder / "folds" / f"{protocol}.csv"))
+    return {
+        "model": network.model,
+        "options": dict(network.options),
+        "changes": dict(network.changes),
+        "recipe": read_yaml(folder / "recipes" / f"{study.recipe}.yaml"),
+        "folds": hashlib.sha256(folds.encode()).hexdigest(),
+    }
+
+
+def results_of(folder: Path, study: Study, network: Network, protocol: str, cells: Sequence[Kept]) -> list[Kept]:
+    """The cells that belong to a row and column of a study's table and are not stale, failed ones as well."""
+    wanted = {key for each, key in study.cells() if each == network and key.protocol == protocol}
+    definition = definition_of(folder, study, network, protocol)
+    return [cell for cell in cells if cell.key in wanted and cell.definition == definition]
+
+
+def group_of(folder: Path) -> dict[str, str]:
+    """The group of every picture, from the fold file GROUPS. Raises SteelsightError."""
+    return {entry.image: entry.group for entry in foldfile.read(folder / "folds" / f"{GROUPS}.csv")}
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """The names and values of a YAML file. Raises SteelsightError."""
     try:
@@ -135,19 +181,21 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def _network(
     name: str, values: Mapping[str, Any], printed: Mapping[str, Any], published: Mapping[str, Any], path: Path
 ) -> Network:
-    unknown = set(values) - {"model", "options", "changes", "printed"}
-    if unknown:
-        raise SteelsightError(f"{path}: {name} has {_listed(unknown)}; a network has model, options, changes, printed.")
-    row = str(values.get("printed", name))
-    figures = _inside(published, row, path) if "." in row else printed.get(row, {})
-    return Network(name, str(values.get("model", name)), values.get("options", {}), values.get("changes", {}), figures)
+    if not isinstance(values, Mapping) or set(values) - {"model", "options", "changes", "printed"}:
+        raise SteelsightError(f"{path}: {name} is {values!r}; a network has model, options, changes and printed alone.")
+    options, changes = dict(values.get("options", {})), dict(values.get("changes", {}))
+    if {"model", "model_options"} & changes.keys():
+        raise SteelsightError(f"{path}: {name} changes its model; say model and options instead.")
+    row = values.get("printed", name if name in printed else None)
+    found = {} if row is None else printed[row] if row in printed else _inside(published, str(row), path)
+    return Network(name, str(values.get("model", name)), options, changes, found)
 
 
 def _inside(published: Mapping[str, Any], place: str | None, path: Path) -> Mapping[str, Any]:
     """What published.json holds at a place such as pdmsnet.networks."""
     found: Any = published if place else {}
     for part in place.split(".") if place else ():
-        if part not in found:
+        if not isinstance(found, Mapping) or part not in found:
             raise SteelsightError(f"{path}: published.json has no {place}.")
         found = found[part]
     return dict(found)

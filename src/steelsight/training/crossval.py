@@ -30,7 +30,12 @@ def crossval(
 
     Raises SteelsightError where none could be run.
     """
-    cells = [on_disk.cell(out, fold, seed) for seed in seeds for fold in foldfile.tested(foldfile.read(folds))]
+    numbers = foldfile.tested(foldfile.read(folds))
+    if not numbers:
+        raise SteelsightError(f"{folds}: has no fold to test; make one with `steelsight data split`.")
+    if against:
+        on_disk.check_same_folds(against, folds)
+    cells = [on_disk.cell(out, fold, seed) for seed in seeds for fold in numbers]
     kept = prepare(out, recipe, folds)
     jobs.run(data, [Job(cell.name, cell, kept, folds) for cell in cells if not cell.is_done], say)
     if not any(cell.is_done for cell in cells):
@@ -47,7 +52,7 @@ def prepare(out: Path, recipe: Recipe, folds: Path) -> Path:
 
     Returns the recipe's file.
     """
-    kept, copy = out / "recipe.yaml", out / "folds.csv"
+    kept, copy = out / "recipe.yaml", out / on_disk.FOLDS
     try:
         out.mkdir(parents=True, exist_ok=True)
         is_other = kept.exists() and recipes.load(kept) != recipe

@@ -31,8 +31,10 @@ class Job:
     folds: Path
 
 
-def run(data: Path, jobs: Sequence[Job], say: Say, on_end: Callable[[Job], None] = lambda _: None) -> None:
+def run(data: Path, jobs: Sequence[Job], say: Say, on_end: Callable[[Job, int], None] = lambda *_: None) -> None:
     """Runs all jobs, resuming those that were stopped, and says how each ended and how much time is left.
+
+    on_end: called with each job that has ended, and its exit code.
 
     Ctrl-C, or any error, stops the running ones; a second call goes on with them.
     """
@@ -51,7 +53,7 @@ def run(data: Path, jobs: Sequence[Job], say: Say, on_end: Callable[[Job], None]
                 running.remove(entry)
                 took.append(time.monotonic() - entry[2])
                 say(_progress(entry[0], len(took), len(jobs), mean(took) / side_by_side))
-                on_end(entry[0])
+                on_end(entry[0], entry[1].returncode)
     finally:
         for _, process, _ in running:
             process.terminate()

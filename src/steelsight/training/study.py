@@ -8,18 +8,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from steelsight.data import catalog
+from steelsight.evaluation import archive, results, studies
 from steelsight.evaluation import cells as on_disk
-from steelsight.evaluation import results, studies
 from steelsight.evaluation.archive import Key
 from steelsight.evaluation.cells import Cell
 from steelsight.evaluation.provenance import provenance
 from steelsight.evaluation.studies import Network, Study
-from steelsight.records import SteelsightError
 from steelsight.training import jobs
 from steelsight.training import recipe as recipes
 from steelsight.training.crossval import prepare
 from steelsight.training.jobs import Job, Say
 from steelsight.training.recipe import Recipe
+
+GAVE_UP = 2
+"""The exit code with which `train` says in a sentence why nothing could be done."""
 
 HISTORY = ("epoch", "size", "train_loss", "val_loss", "val_accuracy")
 
@@ -40,19 +43,34 @@ def run(
 
     folds, seeds, networks, protocols: where given, only these are run now.
 
-    A cell is missing where there is no result, or one by another recipe. One that fails, as by a diverging loss, is
-    kept with its reason and not run again. Raises SteelsightError for a study that cannot be understood.
+    A cell is missing where there is no result, or one of another definition. One that `train` gives up with a sentence,
+    as when the loss diverges, is kept with that sentence and not run again; one that dies otherwise stays missing.
+    Raises SteelsightError for a study or data that cannot be used.
     """
     study = studies.narrowed(studies.load(folder, name), folds, seeds, networks, protocols)
-    missing = [(network, key) for network, key in study.cells() if not _is_there(folder, study, network, key)]
-    say(f"{study.title}: {len(missing)} of {len(study.cells())} cells are missing")
-    found = [(key, _job(folder, study, network, key, out)) for network, key in missing]
-    keys = {job.cell.folder: key for key, job in found}
-    jobs.run(data, [job for _, job in found], say, lambda job: keep(folder, keys[job.cell.folder], job.cell))
-    return [key for key, job in found if not job.cell.is_done]
+    catalog.read(data)
+    kept = archive.load(folder / "results")
+    cells = study.cells()
+    there = {
+        cell.key
+        for network in study.networks
+        for protocol in study.protocols
+        for cell in studies.results_of(folder, study, network, protocol, kept)
+    }
+    missing = [(network, key) for network, key in cells if key not in there]
+    say(f"{study.title}: {len(missing)} of {len(cells)} cells are missing")
+    found = {_job(folder, study, network, key, out): (network, key) for network, key in missing}
+
+    def on_end(job: Job, code: int) -> None:
+        network, key = found[job]
+        if job.cell.is_done or code == GAVE_UP:
+            keep(folder, key, job.cell, studies.definition_of(folder, study, network, key.protocol))
+
+    jobs.run(data, list(found), say, on_end)
+    return [key for job, (_, key) in found.items() if not job.cell.is_done]
 
 
-def keep(folder: Path, key: Key, cell: Cell) -> None:
+def keep(folder: Path, key: Key, cell: Cell, definition: dict[str, Any]) -> None:
     """Writes a cell that has ended, well or not, into FOLDER/results."""
     target = folder / "results" / key.path
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -60,8 +78,7 @@ def keep(folder: Path, key: Key, cell: Cell) -> None:
     if cell.is_done:
         kept = json.loads((cell.folder / results.SCORES).read_text(encoding="utf-8"))
     history = [{name: _short(each[name]) for name in HISTORY if name in each} for each in _history(cell)]
-    recipe = recipes.to_dict(recipes.load(cell.folder / "recipe.yaml"))
-    target.write_text(_compact({**kept, "recipe": recipe, "history": history}), encoding="utf-8")
+    target.write_text(_compact({**kept, "definition": definition, "history": history}), encoding="utf-8")
 
 
 def recipe_of(folder: Path, study: Study, network: Network) -> Recipe:
@@ -69,18 +86,6 @@ def recipe_of(folder: Path, study: Study, network: Network) -> Recipe:
     path = folder / "recipes" / f"{study.recipe}.yaml"
     recipe = replace(recipes.load(path), model=network.model, model_options=network.options)
     return recipes.from_dict({**recipes.to_dict(recipe), **network.changes}, str(path))
-
-
-def _is_there(folder: Path, study: Study, network: Network, key: Key) -> bool:
-    path = folder / "results" / key.path
-    if not path.exists():
-        return False
-    try:
-        kept = json.loads(path.read_text(encoding="utf-8"))["recipe"]
-    except (ValueError, KeyError, TypeError):
-        raise SteelsightError(f"{path}: is not a result of a cell; delete it and run the study again.") from None
-    # The seed is the cell's, not the recipe's.
-    return bool({**kept, "seed": 0} == {**recipes.to_dict(recipe_of(folder, study, network)), "seed": 0})
 
 
 def _job(folder: Path, study: Study, network: Network, key: Key, out: Path) -> Job:
