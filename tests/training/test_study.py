@@ -68,7 +68,7 @@ def test_a_study_runs_each_cell_once_and_the_page_shows_it(folder: Path, drawn: 
     assert "| nearest neighbour |  | 50.00 |" in text  # of the study's one fold
     assert "`narrow` against `small`, drawn, 1 cell: " in text
     assert [plot.name for plot in plots] == [
-        f"two-{name}.svg" for name in ("training-loss", "validation-loss", "validation-accuracy")
+        f"two-drawn-fold-0-seed-0-{name}.svg" for name in ("training-loss", "validation-loss", "validation-accuracy")
     ]
     assert all(f"plots/{plot.name}" in text and plot.exists() for plot in plots)
 
