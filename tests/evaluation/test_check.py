@@ -88,6 +88,15 @@ def test_labels_that_models_do_not_believe_are_named_and_shown(spoilt: Path, tmp
     assert "scratches/wrong.png: labelled scratches, looks like patches" in page
 
 
+def test_models_that_are_mostly_wrong_doubt_no_label(spoilt: Path, tmp_path: Path) -> None:
+    answers = [
+        Answer(f"patches/{seed}-0.bmp", "patches", "scratches", {"patches": 0.1, "scratches": 0.9}) for seed in range(5)
+    ]
+    finding = check(spoilt, tmp_path / "out", cells(tmp_path / "cells", answers))[-1]
+    assert (finding.title, finding.is_wrong, finding.rows) == (LABELS, False, ())
+    assert "right on 0 % of the pictures" in finding.words
+
+
 def test_a_cross_validation_of_other_pictures_gets_a_sentence(spoilt: Path, tmp_path: Path) -> None:
     with pytest.raises(SteelsightError, match="has no finished cell"):
         check(spoilt, tmp_path, tmp_path)

@@ -27,6 +27,8 @@ UNEVEN = 10
 """Times that the largest class may be larger than the smallest before it is said."""
 FOLDS = 5
 SHOWN = 200
+USEFUL = 2 / 3
+"""The accuracy from which on models may doubt labels."""
 
 OVERLAP, TWO_LABELS, LABELS = "Overlap", "The same pixels under two labels", "Likely label errors"
 
@@ -59,7 +61,7 @@ def check(
         _shortcuts(readable, groups),
     ]
     answers = _answers(cells, readable) if cells else []
-    doubted = suspects(answers)
+    doubted = suspects(answers) if _share_right(answers) >= USEFUL else []
     if cells:
         findings.append(_labels(doubted, answers))
     exhibits = {
@@ -98,6 +100,10 @@ def _answers(cells: Path, readable: Readable) -> list[Answer]:
     if not answers:
         raise SteelsightError(f"{cells}: is a cross-validation of other pictures; give the one of this folder.")
     return answers
+
+
+def _share_right(answers: Sequence[Answer]) -> float:
+    return mean(answer.is_right for answer in answers) if answers else 0.0
 
 
 def _under_two_labels(readable: Readable, found: Sequence[overlap.Overlap]) -> list[overlap.Overlap]:
@@ -172,6 +178,12 @@ def _two_labels(readable: Readable, found: Sequence[overlap.Overlap]) -> Finding
 
 def _labels(doubted: Sequence[Suspect], answers: Sequence[Answer]) -> Finding:
     count = len({answer.image for answer in answers})
+    if _share_right(answers) < USEFUL:
+        words = (
+            f"The models of the cross-validation are right on {100 * _share_right(answers):.0f} % of the pictures, too "
+            "few to doubt a label; train them for longer."
+        )
+        return Finding(LABELS, words, False, (), ())
     words = f"Models that had not seen them agree with the labels of all {count:,} pictures."
     if doubted:
         words = (
