@@ -56,6 +56,11 @@ def read(path: Path) -> Catalog:
     return Catalog(samples, tuple(sorted({sample.label for sample in samples})), problems)
 
 
+def root_of(data: Path) -> Path:
+    """The folder that pictures are named from: the data's own, or that of its manifest."""
+    return data if data.is_dir() else data.parent
+
+
 def pictures(paths: Sequence[Path]) -> Iterator[Path | SteelsightError]:
     """Files as they are named and, in natural order, the pictures below folders; labels play no part.
 

@@ -115,7 +115,7 @@ def split(data: Path, out: Path, protocol: str, folds: str, *, groups: Path | No
         raise SteelsightError(f"There is no protocol {protocol}; give {' or '.join(PROTOCOLS)}.")
     count, share = _asked(folds)
     labelled = catalog.read(data)
-    root = data if data.is_dir() else data.parent
+    root = catalog.root_of(data)
     paths = [sample.path for sample in labelled.samples]
     names, labels = names_of(paths, root), [sample.label for sample in labelled.samples]
     known = None

@@ -119,7 +119,7 @@ def sum_up(data: Path, folds: Path, cells: Sequence[Cell], against: Path | None 
     """
     finished = [each for each in cells if each.is_done]
     answers = answers_of(finished)
-    root = data if data.is_dir() else data.parent
+    root = catalog.root_of(data)
     samples = catalog.read(data).samples
     assigned, remarks = foldfile.match_samples(samples, root, folds)
     group_of = foldfile.groups_of([answer.image for answer in answers], foldfile.read(folds))
@@ -160,7 +160,7 @@ def write(out: Path, summary: Summary, cells: Sequence[Cell], data: Path, title:
         title=title,
         facts=facts,
         charts=charts_side_by_side({each.name: results.read_history(each.folder) for each in finished}),
-        pictures=_pictures(finished, data if data.is_dir() else data.parent),
+        pictures=_pictures(finished, catalog.root_of(data)),
     )
 
 

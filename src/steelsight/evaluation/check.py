@@ -42,7 +42,7 @@ def check(
     SteelsightError.
     """
     labelled = catalog.read(data)
-    root = data if data.is_dir() else data.parent
+    root = catalog.root_of(data)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

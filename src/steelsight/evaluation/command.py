@@ -34,7 +34,7 @@ def evaluate_model(model: str, data: Path, out: Path, folds: Path | None, fold: 
     with _writing(out):
         out.mkdir(parents=True, exist_ok=True)
     labelled = catalog.read(data)
-    root = data if data.is_dir() else data.parent
+    root = catalog.root_of(data)
     samples, remarks = (labelled.samples, []) if folds is None else _of_fold(labelled.samples, root, folds, fold)
     assigned = foldfile.read(folds) if folds else []
     seen = _count_seen(classifier, samples)

@@ -74,7 +74,7 @@ def train(
     """
     labelled = catalog.read(data)
     samples, fingerprints, unreadable = readable(labelled.samples)
-    root = data if data.is_dir() else data.parent
+    root = catalog.root_of(data)
     _prepare(out, recipe, resume)
     fabric = make_fabric(recipe)
     groups = _groups(samples, root, out, console, fabric) if look_for_overlap and folds is None else None
