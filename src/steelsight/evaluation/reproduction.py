@@ -29,8 +29,8 @@ PLACE = "{{ studies }}"
 class Sources:
     """Everything the page is made from."""
 
-    folder: Path
-    cells: Sequence[Kept]
+    results: Mapping[tuple[str, str, str], Sequence[Kept]]
+    """Cells that are not stale, failed ones as well, by study, network and protocol."""
     folds: Mapping[str, Sequence[Assignment]]
     group_of: Mapping[str, str]
     baselines: Mapping[str, Mapping[str, Sequence[float]]]
@@ -53,8 +53,8 @@ def write(folder: Path, page: Path) -> list[Path]:
 
 def make(folder: Path) -> tuple[str, dict[str, Any]]:
     """The page's text, and its charts by name."""
-    sources = _sources(folder)
     listed = [studies.load(folder, name) for name in studies.names(folder)]
+    sources = _sources(folder, listed)
     plots = {name: chart for study in listed for name, chart in _plots(study, sources).items()}
     sections = [
         _section(study, sources, [name for name in plots if name.startswith(f"{study.name}-")]) for study in listed
@@ -66,12 +66,17 @@ def make(folder: Path) -> tuple[str, dict[str, Any]]:
     return words.replace(PLACE, "\n".join(sections)), plots
 
 
-def _sources(folder: Path) -> Sources:
+def _sources(folder: Path, listed: Sequence[Study]) -> Sources:
+    cells = archive.load(folder / "results")
     folds = {path.stem: foldfile.read(path) for path in sorted((folder / "folds").glob("*.csv"))}
     results = folder / "results"
     return Sources(
-        folder=folder,
-        cells=archive.load(results),
+        results={
+            (study.name, network.name, protocol): studies.results_of(folder, study, network, protocol, cells)
+            for study in listed
+            for network in study.networks
+            for protocol in study.protocols
+        },
         folds=folds,
         group_of=studies.group_of(folder),
         baselines=_inside(results / "baselines.json", "accuracies"),
@@ -152,8 +157,7 @@ def _reached(study: Study, network: Network, protocol: str, sources: Sources) ->
 
 def _of(study: Study, network: Network, protocol: str, sources: Sources) -> list[Kept]:
     """The cells that have scores."""
-    found = studies.results_of(sources.folder, study, network, protocol, sources.cells)
-    return [cell for cell in found if cell.scores]
+    return [cell for cell in sources.results[study.name, network.name, protocol] if cell.scores]
 
 
 def _printed_accuracy(network: Network) -> str:
@@ -216,7 +220,7 @@ def _failures(study: Study, sources: Sources) -> list[str]:
         f"{' '.join(cell.problems)}"
         for network in study.networks
         for protocol in study.protocols
-        for cell in studies.results_of(sources.folder, study, network, protocol, sources.cells)
+        for cell in sources.results[study.name, network.name, protocol]
         if not cell.scores
     ]
     return [*lines, ""] if lines else []
