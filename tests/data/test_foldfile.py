@@ -26,7 +26,7 @@ def test_a_fold_file_comes_back_as_it_was_written(tmp_path: Path) -> None:
         "",
         "image,label\na,b\n",
         "image,label,group,fold\na,b,c,first\n",
-        "image,label,group,fold\na,b,c,-2\n",
+        "image,label,group,fold\na,b,c,-3\n",
         "\x00\x01",
     ],
 )
@@ -98,3 +98,10 @@ def test_a_fold_that_nothing_is_tested_in_gets_a_sentence() -> None:
     for fold in (2, -1):
         with pytest.raises(SteelsightError, match=f"no fold {fold} to test; its folds are 0, 1"):
             foldfile.check_fold(fold, LINES, Path("f.csv"))
+
+
+def test_unused_pictures_are_no_fold_and_cut_no_group() -> None:
+    lines = [*LINES, Assignment("a/2", "a", "0", foldfile.UNUSED)]
+    assert foldfile.tested(lines) == [0, 1]
+    _, remarks = foldfile.match([e.image for e in lines], [e.label for e in lines], lines, Path("f.csv"))
+    assert remarks == []

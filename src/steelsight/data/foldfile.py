@@ -15,6 +15,8 @@ COLUMNS = ["image", "label", "group", "fold"]
 
 TRAINING_ONLY = -1
 """The fold of pictures that are never tested: all but the test part of a holdout, and a class in a single group."""
+UNUSED = -2
+"""The fold of pictures that are neither learned nor tested: those that a choice must not see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +44,15 @@ def read(path: Path) -> list[Assignment]:
         if not rows:
             raise ValueError("no line")
         found = [Assignment(row["image"], row["label"], row["group"] or "", int(row["fold"])) for row in rows]
-        if min(entry.fold for entry in found) < TRAINING_ONLY:
-            raise ValueError("a fold below -1")
+        if min(entry.fold for entry in found) < UNUSED:
+            raise ValueError("a fold that means nothing")
         return found
     except FileNotFoundError:
         raise SteelsightError(f"{path}: there is no such fold file; make one with `steelsight data split`.") from None
     except (OSError, KeyError, TypeError, ValueError, csv.Error):
         raise SteelsightError(
             f"{path}: is not a fold file; it needs the columns {','.join(COLUMNS)}, with whole numbers as folds "
-            f"({TRAINING_ONLY} for pictures that are never tested)."
+            f"({TRAINING_ONLY} for pictures that are never tested, {UNUSED} for those that are not used at all)."
         ) from None
 
 
@@ -100,7 +102,7 @@ def groups_of(images: Sequence[str], assignments: Sequence[Assignment]) -> dict[
 
 def tested(assignments: Sequence[Assignment]) -> list[int]:
     """The folds that can be test parts."""
-    return sorted({entry.fold for entry in assignments} - {TRAINING_ONLY})
+    return sorted({entry.fold for entry in assignments} - {TRAINING_ONLY, UNUSED})
 
 
 def _absent(names: Sequence[str], path: Path) -> list[str]:
@@ -110,7 +112,8 @@ def _absent(names: Sequence[str], path: Path) -> list[str]:
 def _cut_groups(found: Sequence[Assignment], path: Path) -> list[str]:
     folds_of = defaultdict[str, set[int]](set)
     for entry in found:
-        folds_of[entry.group].add(entry.fold)
+        if entry.fold != UNUSED:
+            folds_of[entry.group].add(entry.fold)
     cut = sorted(group for group, folds in folds_of.items() if group and len(folds) > 1)
     if not cut:
         return []

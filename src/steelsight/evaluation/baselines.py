@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.neighbors import KNeighborsClassifier
 
-from steelsight.data.foldfile import TRAINING_ONLY
+from steelsight.data.foldfile import TRAINING_ONLY, UNUSED
 from steelsight.records import GreyImage
 
 Features = npt.NDArray[np.float64]
@@ -51,12 +51,12 @@ def accuracies(greys: Sequence[GreyImage], labels: Sequence[str], folds: Sequenc
 def by_fold(features: Features, labels: Sequence[str], folds: Sequence[int], metric: str = "euclidean") -> list[float]:
     """The accuracy on each fold of the nearest neighbour among all others; features of shape (pictures, n).
 
-    Pictures in fold TRAINING_ONLY are never tested.
+    Pictures in fold TRAINING_ONLY are never tested, those in fold UNUSED nowhere seen.
     """
     truth, fold_of = np.array(labels), np.array(folds)
     found = []
-    for fold in sorted(set(folds) - {TRAINING_ONLY}):
-        test = fold_of == fold
-        neighbour = KNeighborsClassifier(1, metric=metric).fit(features[~test], truth[~test])
+    for fold in sorted(set(folds) - {TRAINING_ONLY, UNUSED}):
+        test, learned = fold_of == fold, (fold_of != fold) & (fold_of != UNUSED)
+        neighbour = KNeighborsClassifier(1, metric=metric).fit(features[learned], truth[learned])
         found.append(float((neighbour.predict(features[test]) == truth[test]).mean()))
     return found

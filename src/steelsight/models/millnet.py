@@ -1,49 +1,71 @@
 """MillNet: a plain stack of 3x3 convolutions, the kind of work that processors do fastest.
 
-Ends in a 1x1 convolution and a global average, so the map before the average is the class activation map.
-Inputs are (batch, in_chans, height, width); logits are (batch, num_classes).
+The first convolution looks at the camera's own pixels in large steps, so that nothing has to be resized and little is
+computed at full size. Ends in a 1x1 convolution and a global average, so the map before the average is the class
+activation map. Inputs are (batch, in_chans, height, width); logits are (batch, num_classes).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
+from timm.models.byobnet import RepVggBlock
 from torch import Tensor, nn
 
 from steelsight.models.classmap import ClassMapNetwork
 
 __all__ = ["MillNet"]
 
-LAYERS = ((12, 2), (20, 2), (24, 1), (32, 2), (40, 2))
-"""Channels and stride of each 3x3 convolution."""
+STEM = (16, 4, 4)
+"""Channels, kernel size and stride of the first convolution."""
+LAYERS = ((32, 2), (32, 2), (32, 1))
+"""Channels and stride of each 3x3 convolution after it."""
 
 
 class MillNet(ClassMapNetwork):
-    """Convolution, BatchNorm, ReLU, five times; then the classifier."""
+    """Convolution, BatchNorm, ReLU, a few times; then the classifier.
+
+    branches: trains each 3x3 convolution with a 1x1 one and the identity beside it (Ding and others: RepVGG, 2021,
+    section 3), which `timm.utils.reparameterize_model` folds into one.
+    """
 
     def __init__(
-        self, num_classes: int = 6, in_chans: int = 1, drop_rate: float = 0.0, global_pool: str = "avg"
+        self,
+        num_classes: int = 6,
+        in_chans: int = 1,
+        stem: Sequence[int] = STEM,
+        layers: Sequence[Sequence[int]] = LAYERS,
+        branches: bool = False,
+        drop_rate: float = 0.0,
+        global_pool: str = "avg",
     ) -> None:
         super().__init__()
         self.in_chans = in_chans
-        self.layers = nn.Sequential()
-        for channels, stride in LAYERS:
-            conv = nn.Conv2d(in_chans, channels, 3, stride=stride, padding=1, bias=False)
-            self.layers.append(nn.Sequential(conv, nn.BatchNorm2d(channels), nn.ReLU()))
-            in_chans = channels
-        self.make_head(in_chans, num_classes, drop_rate, global_pool)
+        features, kernel, stride = stem
+        self.layers = nn.Sequential(_norm_act(in_chans, features, kernel, stride, padding=(kernel - stride + 1) // 2))
+        for channels, stride in layers:
+            one = RepVggBlock(features, channels, stride=stride) if branches else _norm_act(features, channels, 3, stride, 1)
+            self.layers.append(one)
+            features = channels
+        self.make_head(features, num_classes, drop_rate, global_pool)
 
     def forward_features(self, x: Tensor) -> Tensor:
         return self.layers(x)
+
+
+def _norm_act(in_chans: int, channels: int, kernel: int, stride: int, padding: int) -> nn.Sequential:
+    conv = nn.Conv2d(in_chans, channels, kernel, stride, padding, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(channels), nn.ReLU())
 
 
 default_cfgs = generate_default_cfgs(
     {
         "millnet.untrained": {
             "num_classes": 6,
-            "input_size": (1, 128, 128),
-            "pool_size": (8, 8),
+            "input_size": (1, 200, 200),
+            "pool_size": (13, 13),
             "crop_pct": 1.0,
             "interpolation": "bilinear",
             "mean": (0.4,),
@@ -57,5 +79,5 @@ default_cfgs = generate_default_cfgs(
 
 @register_model
 def millnet(pretrained: bool = False, **kwargs: Any) -> MillNet:
-    """25,522 parameters, 9.9 M MACs with one channel at 128 pixels."""
+    """Parameters and MACs with one channel at 200 pixels: see `steelsight models`."""
     return build_model_with_cfg(MillNet, "millnet", pretrained, **kwargs)

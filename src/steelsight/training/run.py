@@ -112,7 +112,8 @@ def choose_parts(
         foldfile.check_fold(fold, assigned, folds)
         groups = {s.path: e.group for s, e in zip(samples, assigned, strict=True) if e.group}
         test = [s for s, e in zip(samples, assigned, strict=True) if e.fold == fold]
-        training, validation = [s for s, e in zip(samples, assigned, strict=True) if e.fold != fold], []
+        apart = {fold, foldfile.UNUSED}
+        training, validation = [s for s, e in zip(samples, assigned, strict=True) if e.fold not in apart], []
         protocol = f"{folds.stem}, fold {fold}"
     elif any(sample.part for sample in samples):
         test = [sample for sample in samples if sample.part == "test"]
