@@ -22,6 +22,7 @@ from steelsight.pictures import thumbnail
 from steelsight.records import (
     UNKNOWN,
     ClassScores,
+    Evidence,
     Exhibit,
     Finding,
     Mistake,
@@ -77,7 +78,8 @@ class Page(HTMLParser):
 
 def prediction(image="a.bmp", confidence=0.9, label="scratches", regions=()):
     scores = {"patches": 1 - confidence, "scratches": confidence}
-    return Prediction(image, label, confidence, scores, regions, heat=np.full((4, 4), 0.5, np.float32))
+    evidence = Evidence(regions, np.full((4, 4), 0.5, np.float32))
+    return Prediction(image, label, confidence, scores, find=lambda: evidence)
 
 
 def unreadable(image="broken.bmp"):

@@ -9,7 +9,7 @@ from PIL import Image
 
 from steelsight.curves import charts
 from steelsight.pictures import thumbnail
-from steelsight.records import UNKNOWN, ClassScores, Exhibit, Finding, Mistake, Prediction, Region, Scores
+from steelsight.records import UNKNOWN, ClassScores, Evidence, Exhibit, Finding, Mistake, Prediction, Region, Scores
 from steelsight.report import InspectionReport, write_findings, write_scores
 
 selenium = pytest.importorskip("selenium", reason="selenium is not installed: pip install selenium")
@@ -63,7 +63,8 @@ def predictions(number):
         regions = tuple(Region(label, 10 * n, 5, 8, 12, 0.5) for n in range(index % 4))
         name = HOSTILE if index == 7 else f"coil_{index % 10}/{index}.bmp"
         scores = dict(zip(CLASSES, map(float, shares), strict=True))
-        yield Prediction(name, label, float(shares[best]), scores, regions, heat=generator.random((6, 8), np.float32))
+        evidence = Evidence(regions, generator.random((6, 8), np.float32))
+        yield Prediction(name, label, float(shares[best]), scores, find=lambda evidence=evidence: evidence)
 
 
 def write(folder, number, pictures=1000):

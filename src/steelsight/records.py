@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,16 @@ class Sample:
     """`train`, `val` or `test` where the folder says so."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """Where a picture shows its label."""
+
+    regions: tuple[Region, ...] = ()
+    heat: FloatArray | None = None
+    """0 to 1, shape (map height, map width)."""
+
+
+@dataclass(frozen=True)
 class Prediction:
     """What a model says of one picture.
 
@@ -74,12 +84,23 @@ class Prediction:
     label: str | None
     confidence: float | None
     scores: Mapping[str, float] = field(default_factory=dict)
-    regions: tuple[Region, ...] = ()
     error: str | None = None
     class_map: FloatArray | None = field(default=None, repr=False, compare=False)
     """Logits before the average, shape (classes, map height, map width)."""
-    heat: FloatArray | None = field(default=None, repr=False, compare=False)
-    """Where the picture shows its label, 0 to 1, shape (map height, map width)."""
+    find: Callable[[], Evidence] = field(default=Evidence, repr=False, compare=False)
+    """Finds the evidence when it is first asked for: beside a running line the label alone is."""
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        return self.find()
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        return self.evidence.regions
+
+    @property
+    def heat(self) -> FloatArray | None:
+        return self.evidence.heat
 
     def to_dict(self) -> dict[str, Any]:
         """The fields of one `--json` line."""
@@ -91,6 +112,16 @@ class Prediction:
             "regions": [region.to_dict() for region in self.regions],
             "error": self.error,
         }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scan:
+    """What a model says of a whole strip."""
+
+    class_map: FloatArray
+    """Logits at every place, shape (classes, map height, map width)."""
+    regions: tuple[Region, ...]
+    """In pixels of the strip, most certain first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +144,14 @@ class Card:
     """`images.fingerprint` of every picture that the weights were fitted on."""
     provenance: Mapping[str, str] = field(default_factory=dict)
     """Versions, seed, command and date of the training."""
+    engine: str = "onnxruntime"
+    """What computes the graph: `onnxruntime` or `openvino`."""
+    precision: str = "fp32"
+    """What it computes in: `fp32`, `bf16` or `int8`."""
+    stride: int = 0
+    """Pixels from one place of the class map to the next, where the network can scan pictures of any size; else 0."""
+    reach: int = 0
+    """How many pixels above and below the first one of a place of the class map have a say in it."""
     format: int = 1
 
 

@@ -162,7 +162,7 @@ def test_an_unknown_format_says_to_update(model_file: Path, tmp_path: Path, clas
 def test_a_card_that_does_not_fit_the_graph_is_refused(
     model_file: Path, tmp_path: Path, classifier: Classifier
 ) -> None:
-    for wrong in (replace(classifier.card, classes=("a", "b")), replace(classifier.card, size=(64, 64))):
+    for wrong in (replace(classifier.card, classes=("a", "b")), replace(classifier.card, stride=0)):
         with pytest.raises(SteelsightError, match="does not fit"):
             steelsight.load(changed(model_file, tmp_path, cards.dumps(wrong)))
 

@@ -21,10 +21,12 @@ class GreyNetwork(nn.Module):
         super().__init__()
         self.network: Any = network
         self.in_chans = in_chans
+        self.mean, self.std = MEAN, STD
 
     def normalise(self, grey: Tensor) -> Tensor:
         """Grey levels 0..1, (batch, 1, height, width) -> what the network takes, (batch, in_chans, height, width)."""
-        return ((grey - MEAN) / STD).expand(-1, self.in_chans, -1, -1)
+        x = grey if self.std == 1 else (grey - self.mean) / self.std
+        return x if self.in_chans == 1 else x.expand(-1, self.in_chans, -1, -1)
 
     def forward(self, grey: Tensor) -> Tensor:
         """Grey levels 0..1, (batch, 1, height, width) -> logits (batch, classes)."""
@@ -60,13 +62,32 @@ def fold_to_grey(network: nn.Module) -> None:
 
     Raises ValueError where the first layer is not a convolution over all input channels.
     """
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            break
-    else:
-        raise ValueError("The network has no convolution to fold.")
+    module = _first_convolution(network)
     if module.groups != 1:
         raise ValueError("The first convolution has groups and cannot be folded.")
     with torch.no_grad():
         module.weight = nn.Parameter(module.weight.sum(1, keepdim=True))
     module.in_channels = 1
+
+
+def take_bytes(network: GreyNetwork) -> None:
+    """Lets a network take grey levels 0..255, at no cost where its first convolution does not pad.
+
+    A convolution that pads with zeros pads with the mean of the steel, so there the levels are normalised outside.
+    """
+    first = _first_convolution(network.network)
+    if network.in_chans != 1 or first.padding != (0, 0):
+        network.mean, network.std = 255 * MEAN, 255 * STD
+        return
+    with torch.no_grad():
+        bias = torch.zeros(first.out_channels) if first.bias is None else first.bias
+        first.bias = nn.Parameter(bias - first.weight.sum((1, 2, 3)) * (network.mean / network.std))
+        first.weight /= 255 * network.std
+    network.mean, network.std = 0.0, 1.0
+
+
+def _first_convolution(network: nn.Module) -> nn.Conv2d:
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            return module
+    raise ValueError("The network has no convolution to fold.")

@@ -46,7 +46,11 @@ class MillNet(ClassMapNetwork):
         features, kernel, stride = stem
         self.layers = nn.Sequential(_norm_act(in_chans, features, kernel, stride, padding=(kernel - stride + 1) // 2))
         for channels, stride in layers:
-            one = RepVggBlock(features, channels, stride=stride) if branches else _norm_act(features, channels, 3, stride, 1)
+            one = (
+                RepVggBlock(features, channels, stride=stride)
+                if branches
+                else _norm_act(features, channels, 3, stride, 1)
+            )
             self.layers.append(one)
             features = channels
         self.make_head(features, num_classes, drop_rate, global_pool)

@@ -14,6 +14,8 @@ KEY = "steelsight"
 FORMAT = 1
 MAX_CLASSES = 10_000
 MAX_SIDE = 4096
+ENGINES = ("onnxruntime", "openvino")
+PRECISIONS = ("fp32", "bf16", "int8")
 
 
 def dumps(card: Card) -> str:
@@ -34,6 +36,7 @@ def loads(text: str, name: str) -> Card:
             "update steelsight or export the model again."
         )
     wrong = [field for field, holds in _CHECKS.items() if field not in values or not holds(values[field])]
+    wrong += [field for field, holds in _LATER.items() if field in values and not holds(values[field])]
     if wrong:
         raise SteelsightError(f"{name}: the model's card has no valid {', '.join(wrong)}; export the model again.")
     known = {entry.name for entry in fields(Card)}
@@ -57,8 +60,12 @@ def _is_list(of: Callable[[Any], bool], shortest: int, longest: int) -> Callable
     return lambda value: isinstance(value, list) and shortest <= len(value) <= longest and all(map(of, value))
 
 
+def _is_count(value: Any, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most
+
+
 def _is_side(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 16 <= value <= MAX_SIDE
+    return _is_count(value, MAX_SIDE) and value >= 16
 
 
 _CHECKS: dict[str, Callable[[Any], bool]] = {
@@ -73,3 +80,11 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "training_images": _is_list(_is_text, 0, 10_000_000),
     "provenance": _is_mapping(_is_text),
 }
+
+_LATER: dict[str, Callable[[Any], bool]] = {
+    "engine": lambda value: value in ENGINES,
+    "precision": lambda value: value in PRECISIONS,
+    "stride": lambda value: _is_count(value, MAX_SIDE),
+    "reach": lambda value: _is_count(value, MAX_SIDE),
+}
+"""Fields that files written before them lack."""

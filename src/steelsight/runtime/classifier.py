@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property, partial
 from importlib import resources
 from itertools import islice
 from pathlib import Path
@@ -12,13 +14,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from steelsight import images
 from steelsight.images import ImageError
-from steelsight.records import CLEAN, Card, FloatArray, GreyImage, Prediction, SteelsightError
+from steelsight.records import Card, FloatArray, GreyImage, Prediction, Scan, SteelsightError
 from steelsight.runtime import card as cards
-from steelsight.runtime import regions
+from steelsight.runtime import regions, scanning
+from steelsight.runtime.engines import Batch, Engine, OnnxRuntime, cores, start
 
 DEFAULT_MODEL = "pdmsnet-neu"
 RUN_FILE = "model.onnx"
@@ -32,8 +34,9 @@ Source = str | os.PathLike[str] | bytes | npt.NDArray[Any]
 class Classifier:
     """Made by `load`. May be used from several threads at once."""
 
-    def __init__(self, session: onnxruntime.InferenceSession, card: Card, name: str) -> None:
-        self._session, self.card, self.name = session, card, name
+    def __init__(self, card: Card, name: str, content: bytes, engine: Engine, threads: int) -> None:
+        self.card, self.name = card, name
+        self._content, self._engine, self._threads = content, engine, threads
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -45,29 +48,29 @@ class Classifier:
         A picture that cannot be read gets a prediction whose `error` says why; nothing is raised for it.
         """
         sources = [images] if isinstance(images, str | os.PathLike | bytes | np.ndarray) else images
+        if len(sources) == 1:
+            return [prediction for prediction, _ in self._answer(self._engine, [(0, sources[0])])]
         return [prediction for prediction, _ in self.stream(sources)]
 
     def stream(self, sources: Iterable[Source | SteelsightError]) -> Iterator[tuple[Prediction, GreyImage | None]]:
-        """Predictions with the decoded pictures, in order and with bounded memory; decoding runs ahead in threads.
+        """Predictions with the decoded pictures, in order and with bounded memory.
 
-        An error among the sources becomes a prediction that says so.
+        Every core decodes and answers batches of its own, so that one waits for the disk while another computes. An
+        error among the sources becomes a prediction that says so.
         """
         numbered = enumerate(sources)
-        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-            waiting: list[tuple[str, Future[GreyImage | ImageError]]] = []
+        with ThreadPoolExecutor(max_workers=self._threads) as pool:
+            waiting: deque[Future[list[tuple[Prediction, GreyImage | None]]]] = deque()
             while True:
-                for number, source in islice(numbered, 2 * BATCH - len(waiting)):
-                    waiting.append((_name(source, number), pool.submit(_decode, source, _name(source, number))))
+                while len(waiting) < 2 * self._threads and (batch := list(islice(numbered, BATCH))):
+                    waiting.append(pool.submit(self._answer, self._alone, batch))
                 if not waiting:
                     return
-                batch, waiting = waiting[:BATCH], waiting[BATCH:]
-                yield from self._answer([(name, future.result()) for name, future in batch])
+                yield from waiting.popleft().result()
 
     def logits(self, greys: Sequence[GreyImage]) -> tuple[FloatArray, FloatArray]:
         """Grey pictures of any size -> logits (n, classes) and class maps (n, classes, h, w)."""
-        pixels = np.stack([images.resize(grey, self.card.size) for grey in greys])[:, None]
-        logits, class_maps = self._session.run(["logits", "class_map"], {"grey": pixels})
-        return logits, class_maps
+        return self._engine.run(self._batch(greys))
 
     def probabilities(self, logits: FloatArray) -> FloatArray:
         """Logits (n, classes) -> shares that add up to 1, at the card's temperature."""
@@ -75,62 +78,93 @@ class Classifier:
         shares = np.exp(scaled - scaled.max(axis=1, keepdims=True))
         return (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)  # type: ignore[no-any-return]
 
+    def scan(self, strip: Source) -> Scan:
+        """Any width and height, such as a whole strip -> class map and regions, in bands of bounded memory.
+
+        Raises ImageError where the strip cannot be read, SteelsightError where the network cannot scan: one that looks
+        at the whole picture for every place.
+        """
+        if not self.card.stride:
+            raise SteelsightError(
+                f"{self.name}: {self.card.model} cannot scan; it takes pictures of {self.card.size[1]}x"
+                f"{self.card.size[0]} pixels only. Cut the strip into such pictures, or take another model."
+            )
+        grey = _decode(strip, _name(strip, 0))
+        if isinstance(grey, ImageError):
+            raise grey
+        return scanning.scan(self._scanner.run, grey, self.card, self.probabilities)
+
+    def class_map(self, grey: GreyImage) -> FloatArray:
+        """The class map (classes, h, w) of a picture at its own size; for networks that can scan."""
+        _, class_maps = self._scanner.run(grey[None, None])
+        return np.asarray(class_maps[0])
+
+    @cached_property
+    def _alone(self) -> Engine:
+        """For batches side by side, each on one core."""
+        return self._engine if self._threads == 1 else start(self._content, self.card, 1)
+
+    @cached_property
+    def _scanner(self) -> Engine:
+        """For pictures of any size."""
+        return start(self._content, self.card, self._threads, any_size=True)
+
+    def _batch(self, greys: Sequence[GreyImage]) -> Batch:
+        if len(greys) == 1:
+            return images.resize(greys[0], self.card.size)[None, None]
+        return np.stack([images.resize(grey, self.card.size) for grey in greys])[:, None]
+
     def _answer(
-        self, batch: Sequence[tuple[str, GreyImage | ImageError]]
-    ) -> Iterator[tuple[Prediction, GreyImage | None]]:
-        greys = [entry for _, entry in batch if not isinstance(entry, ImageError)]
-        logits, maps = self.logits(greys) if greys else (np.empty((0, 0), np.float32),) * 2
-        answers = iter(zip(greys, maps, self.probabilities(logits) if greys else logits, strict=True))
-        for name, entry in batch:
-            if isinstance(entry, ImageError):
-                yield Prediction(name, None, None, error=str(entry)), None
-            else:
-                grey, class_map, shares = next(answers)
-                yield self._prediction(name, grey.shape, class_map, shares), grey
+        self, engine: Engine, batch: Sequence[tuple[int, Source | SteelsightError]]
+    ) -> list[tuple[Prediction, GreyImage | None]]:
+        names = [_name(source, number) for number, source in batch]
+        decoded = [_decode(source, name) for name, (_, source) in zip(names, batch, strict=True)]
+        greys = [entry for entry in decoded if not isinstance(entry, ImageError)]
+        answers: Iterator[tuple[FloatArray, FloatArray]] = iter(())
+        if greys:
+            logits, maps = engine.run(self._batch(greys))
+            answers = zip(maps, self.probabilities(logits), strict=True)
+        return [
+            (Prediction(name, None, None, error=str(entry)), None)
+            if isinstance(entry, ImageError)
+            else (self._prediction(name, entry.shape, *next(answers)), entry)
+            for name, entry in zip(names, decoded, strict=True)
+        ]
 
     def _prediction(self, name: str, size: tuple[int, int], class_map: FloatArray, shares: FloatArray) -> Prediction:
+        scores = dict(zip(self.classes, shares.tolist(), strict=True))
         best = int(shares.argmax())
-        label, confidence = self.classes[best], float(shares[best])
-        heat = regions.heat_of(class_map, best)
-        return Prediction(
-            image=name,
-            label=label,
-            confidence=confidence,
-            scores=dict(zip(self.classes, map(float, shares), strict=True)),
-            regions=() if label in CLEAN else regions.find(heat, label, confidence, size),
-            class_map=class_map,
-            heat=None if label in CLEAN else heat,
-        )
+        label = self.classes[best]
+        find = partial(regions.evidence, class_map, best, label, scores[label], size)
+        return Prediction(name, label, scores[label], scores, class_map=class_map, find=find)
 
 
 def load(name_or_file: str | os.PathLike[str] = DEFAULT_MODEL, threads: int | None = None) -> Classifier:
     """A shipped model by name, or a model file -> Classifier.
 
-    threads: how many one inference may use; all cores where None. Raises SteelsightError where the file is missing,
-    damaged, foreign or of another format.
+    threads: how many cores it may use; all where None. Raises SteelsightError where the file is missing, damaged,
+    foreign or of another format, or made for an engine that is not installed.
     """
     path = model_file(name_or_file)
     try:
         content = path.read_bytes()
     except OSError as error:
         raise SteelsightError(f"{path}: cannot be read ({error.strerror}); check the file.") from None
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or 0
-    options.log_severity_level = 4
-    # Threads that wait in a loop take the core from whatever else runs beside.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    threads = threads or cores()
     try:
-        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception:  # ONNX Runtime raises its own kinds of error on damaged files
+        plain = OnnxRuntime(content, threads)
+    except ValueError:
         raise SteelsightError(f"{path}: is damaged or not an ONNX model; export or copy it again.") from None
-    text = session.get_modelmeta().custom_metadata_map.get(cards.KEY)
+    text = plain.metadata.get(cards.KEY)
     if text is None:
         raise SteelsightError(
             f"{path}: is an ONNX model, but not one that steelsight exported; see `steelsight train`."
         )
     card = cards.loads(text, str(path))
-    _check_graph(session, card, path)
-    return Classifier(session, card, path.resolve().parent.name if path.name == RUN_FILE else path.stem)
+    _check_graph(plain, card, path)
+    engine = plain if card.engine == "onnxruntime" else start(content, card, threads)
+    name = path.resolve().parent.name if path.name == RUN_FILE else path.stem
+    return Classifier(card, name, content, engine, threads)
 
 
 def shipped() -> dict[str, Path]:
@@ -153,13 +187,14 @@ def model_file(name_or_file: str | os.PathLike[str]) -> Path:
     return path
 
 
-def _check_graph(session: onnxruntime.InferenceSession, card: Card, path: Path) -> None:
-    inputs = [(entry.name, entry.type, entry.shape[1:]) for entry in session.get_inputs()]
-    outputs = {entry.name: entry.shape for entry in session.get_outputs()}
+def _check_graph(graph: OnnxRuntime, card: Card, path: Path) -> None:
+    shapes = [shape for name, kind, shape in graph.inputs if (name, kind) == ("grey", "tensor(uint8)")]
+    sides = ["height", "width"] if card.stride else [*card.size]
     fits = (
-        inputs == [("grey", "tensor(uint8)", [1, *card.size])]
-        and outputs.keys() == {"logits", "class_map"}
-        and all(len(shape) > 1 and shape[1] == len(card.classes) for shape in outputs.values())
+        [shape[1:] for shape in shapes] == [[1, *sides]]
+        and len(graph.inputs) == 1
+        and graph.outputs.keys() == {"logits", "class_map"}
+        and all(len(shape) > 1 and shape[1] == len(card.classes) for shape in graph.outputs.values())
     )
     if not fits:
         raise SteelsightError(f"{path}: the graph does not fit the model's card; export the model again.")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
+from timm.utils.model import reparameterize_model
 from torch import Tensor, nn
 
-from steelsight.models.grey import GreyNetwork, fold_to_grey
+from steelsight.models.field import field_of
+from steelsight.models.grey import GreyNetwork, fold_to_grey, take_bytes
 from steelsight.records import Card, SteelsightError
 from steelsight.runtime import card as cards
 from steelsight.runtime.classifier import load
@@ -29,7 +33,7 @@ class _Graph(nn.Module):
         self.network = network
 
     def forward(self, grey: Tensor) -> tuple[Tensor, Tensor]:
-        return self.network.with_map(grey.float() / 255)
+        return self.network.with_map(grey.float())
 
 
 def export(network: GreyNetwork, card: Card, path: Path, pictures: Pictures) -> float:
@@ -39,18 +43,31 @@ def export(network: GreyNetwork, card: Card, path: Path, pictures: Pictures) -> 
     """
     network = network.eval()
     expected = _reference(network, pictures, card.size[0])
-    if network.in_chans > 1:
-        fold_to_grey(network.network)
-        network.in_chans = 1
+    field = field_of(network)
+    if field:
+        card = replace(card, stride=field.stride, reach=field.reach)
     draft = path.with_suffix(".onnx.new")
-    _write(network, card, draft)
+    _write(folded(network), card, draft)
     try:
         difference = _verify(draft, pictures, expected)
+        if field:
+            _verify_other_size(draft, network)
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
     draft.replace(path)
     return difference
+
+
+def folded(network: GreyNetwork) -> GreyNetwork:
+    """A copy that computes the same with less: branches and three channels made one, bytes taken as they are."""
+    network = copy.deepcopy(network).eval()
+    reparameterize_model(network.network, inplace=True)
+    if network.in_chans > 1:
+        fold_to_grey(network.network)
+        network.in_chans = 1
+    take_bytes(network)
+    return network
 
 
 def _write(network: GreyNetwork, card: Card, path: Path) -> None:
@@ -72,6 +89,10 @@ def _write(network: GreyNetwork, card: Card, path: Path) -> None:
     for node in [*model.graph.node, *(node for function in model.functions for node in function.node)]:
         del node.metadata_props[:]  # the exporter leaves stack traces with paths of this machine there
         node.doc_string = ""
+    if card.stride:
+        for number, side in ((2, "height"), (3, "width")):
+            model.graph.input[0].type.tensor_type.shape.dim[number].dim_param = side
+            model.graph.output[1].type.tensor_type.shape.dim[number].dim_param = f"map_{side}"
     del model.metadata_props[:], model.graph.metadata_props[:], model.graph.value_info[:]
     model.metadata_props.add(key=cards.KEY, value=cards.dumps(card))
     model.producer_name, model.doc_string = "steelsight", ""
@@ -96,6 +117,20 @@ def _verify(path: Path, pictures: Pictures, expected: Tensor) -> float:
     if changed:
         raise SteelsightError(f"The exported file decides {changed} pictures differently; it was not kept.")
     return float(np.abs(logits - expected.numpy()).max())
+
+
+@torch.no_grad()
+def _verify_other_size(path: Path, network: GreyNetwork) -> None:
+    """The sides of the graph are free: it was traced at one size, so another one is tried."""
+    classifier = load(path)
+    height, width = classifier.card.size
+    pixels = torch.randint(256, (1, 1, height + 37, 2 * width + 5), generator=torch.Generator().manual_seed(0))
+    expected = network.with_map(pixels.float() / 255)[1].numpy()
+    found = classifier.class_map(pixels[0, 0].numpy().astype(np.uint8))
+    if found.shape != expected.shape[1:] or np.abs(found - expected).max() > TOLERANCE * max(
+        1.0, np.abs(expected).max()
+    ):
+        raise SteelsightError("The exported file answers differently on pictures of another size; it was not kept.")
 
 
 def _batches(pictures: Pictures, size: int, batch: int = 32) -> list[Tensor]:

@@ -1,0 +1,106 @@
+"""What computes a model's graph: ONNX Runtime, or OpenVINO where it is installed and faster."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from steelsight.records import Card, FloatArray, SteelsightError
+
+Batch = npt.NDArray[np.uint8]
+"""Grey levels, shape (pictures, 1, height, width)."""
+
+
+class Engine(Protocol):
+    """Computes logits (pictures, classes) and class maps (pictures, classes, h, w). May be called from many threads."""
+
+    def run(self, batch: Batch) -> tuple[FloatArray, FloatArray]: ...
+
+
+class OnnxRuntime:
+    """The graph in ONNX Runtime, on so many cores. Raises ValueError for what is not a graph."""
+
+    def __init__(self, content: bytes, threads: int) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 4
+        # Threads that wait in a loop take the core from whatever else runs beside.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime raises its own kinds of error on damaged files
+            raise ValueError(str(error)) from None
+        self._run = self._session.run
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        return self._session.get_modelmeta().custom_metadata_map  # type: ignore[no-any-return]
+
+    @property
+    def inputs(self) -> list[tuple[str, str, list[Any]]]:
+        """Name, type and shape; a side that may be any is a name."""
+        return [(entry.name, entry.type, entry.shape) for entry in self._session.get_inputs()]
+
+    @property
+    def outputs(self) -> dict[str, list[Any]]:
+        """Shapes by name."""
+        return {entry.name: entry.shape for entry in self._session.get_outputs()}
+
+    def run(self, batch: Batch) -> tuple[FloatArray, FloatArray]:
+        logits, class_maps = self._run(["logits", "class_map"], {"grey": batch})
+        return logits, class_maps
+
+
+class OpenVino:
+    """The graph in OpenVINO, in fp32, bf16 or, where the file is quantised, int8.
+
+    size: height and width of the pictures, or None for any. Raises SteelsightError where OpenVINO is not installed.
+    """
+
+    def __init__(self, content: bytes, threads: int, precision: str, size: tuple[int, int] | None) -> None:
+        try:
+            import openvino
+        except ImportError:
+            raise SteelsightError(
+                "OpenVINO is not installed, and the model is made for it; run pip install 'steelsight[openvino]'."
+            ) from None
+        core = openvino.Core()
+        model = core.read_model(content)
+        if size:
+            model.reshape({"grey": [-1, 1, *size]})
+        hints = {
+            "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": threads,
+        }
+        self._compiled = core.compile_model(model, "CPU", hints)
+        self._own = threading.local()
+
+    def run(self, batch: Batch) -> tuple[FloatArray, FloatArray]:
+        request = getattr(self._own, "request", None)
+        if request is None:
+            request = self._own.request = self._compiled.create_infer_request()
+        grey = request.get_tensor("grey")
+        grey.shape = batch.shape
+        grey.data[:] = batch
+        request.infer()
+        logits, class_maps = (request.get_tensor(name).data.copy() for name in ("logits", "class_map"))
+        return logits, class_maps
+
+
+def start(content: bytes, card: Card, threads: int, *, any_size: bool = False) -> Engine:
+    """The engine that a model's card names. Raises SteelsightError where it is not installed."""
+    if card.engine == "openvino":
+        return OpenVino(content, threads, card.precision, None if any_size else card.size)
+    return OnnxRuntime(content, threads)
+
+
+def cores() -> int:
+    """How many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

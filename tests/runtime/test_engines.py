@@ -1,0 +1,68 @@
+"""OpenVINO answers as ONNX Runtime does, and says so where it is not installed."""
+
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+import steelsight
+from steelsight.records import SteelsightError
+from steelsight.runtime import card as cards
+from steelsight.runtime.classifier import load
+
+
+@pytest.fixture(scope="module")
+def openvino_file(model_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same weights in a file made for OpenVINO."""
+    model = onnx.load(model_file)
+    card = replace(load(model_file).card, engine="openvino")
+    next(entry for entry in model.metadata_props if entry.key == cards.KEY).value = cards.dumps(card)
+    path = tmp_path_factory.mktemp("openvino") / "model.onnx"
+    onnx.save(model, path)
+    return path
+
+
+def greys(count: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    return [rng.integers(0, 256, (64, 80), dtype=np.uint8) for _ in range(count)]
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_openvino_answers_as_onnx_runtime(model_file: Path, openvino_file: Path, count: int) -> None:
+    for one, other in zip(load(model_file).logits(greys(count)), load(openvino_file).logits(greys(count)), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_openvino_scans(model_file: Path, openvino_file: Path) -> None:
+    strip = np.random.default_rng(0).integers(0, 256, (150, 211), dtype=np.uint8)
+    expected, found = load(model_file).scan(strip), load(openvino_file).scan(strip)
+    np.testing.assert_allclose(found.class_map, expected.class_map, atol=1e-4)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_one_classifier_serves_several_threads(openvino_file: Path, threads: int) -> None:
+    classifier = load(openvino_file, threads)
+    pictures = greys(20)
+    expected = [classifier.predict(grey)[0].scores for grey in pictures]
+    found: list[object] = [None] * len(pictures)
+
+    def work(first: int) -> None:
+        for number in range(first, len(pictures), 4):
+            found[number] = classifier.predict(pictures[number])[0].scores
+
+    workers = [threading.Thread(target=work, args=(first,)) for first in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert found == expected
+
+
+def test_without_openvino_a_sentence_says_what_to_install(openvino_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(SteelsightError, match=r"steelsight\[openvino\]"):
+        steelsight.load(openvino_file)
