@@ -17,6 +17,7 @@ from statistics import mean
 import torch
 
 from steelsight.evaluation.cells import LOG, Cell
+from steelsight.runtime import engines
 
 Say = Callable[[str], None]
 
@@ -38,7 +39,7 @@ def run(data: Path, jobs: Sequence[Job], say: Say, on_end: Callable[[Job, int], 
 
     Ctrl-C, or any error, stops the running ones; a second call goes on with them.
     """
-    cores = os.cpu_count() or 1
+    cores = engines.cores()
     side_by_side = 1 if torch.cuda.is_available() else max(1, min(len(jobs), cores))
     waiting = list(jobs)
     running: list[tuple[Job, subprocess.Popen[bytes], float]] = []
