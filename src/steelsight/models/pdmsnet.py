@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import resources
-from typing import Any
+from typing import Any, cast
 
 import torch
+import torch.nn.functional as F
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import Tensor, nn
 
@@ -49,6 +50,18 @@ class MixedDepthwise(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         parts = x.split(self.split, dim=1)
         return torch.cat([conv(part) for conv, part in zip(self.convs, parts, strict=True)], dim=1)
+
+    def fuse(self) -> nn.Conv2d:
+        """One depthwise convolution that does the same: smaller kernels with zeros around them."""
+        convs = [cast(nn.Conv2d, conv) for conv in self.convs]
+        channels, side = sum(self.split), convs[-1].kernel_size[0]
+        one = nn.Conv2d(channels, channels, side, padding=side // 2, groups=channels, bias=convs[-1].bias is not None)
+        weights = [F.pad(conv.weight, [(side - conv.kernel_size[0]) // 2] * 4) for conv in convs]
+        with torch.no_grad():
+            one.weight.copy_(torch.cat(weights))
+            if one.bias is not None:
+                one.bias.copy_(torch.cat([conv.bias for conv in convs if conv.bias is not None]))
+        return one
 
 
 class Fire(nn.Module):
