@@ -10,7 +10,7 @@ import pytest
 from typer.main import get_command
 
 from steelsight.cli import app
-from steelsight.evaluation import reproduction
+from steelsight.evaluation import choices, reproduction
 
 GROUP = get_command(app)
 ROOT = Path(__file__).parents[1]
@@ -72,3 +72,8 @@ def test_the_page_on_the_papers_is_what_the_results_make() -> None:
     page = ROOT / "docs" / "reproduction.md"
     assert page.read_text(encoding="utf-8") == text, "run steelsight study report"
     assert {path.stem for path in (page.parent / "plots").glob("*.svg")} == set(plots)
+
+
+def test_the_page_on_choices_is_what_the_results_make() -> None:
+    page = ROOT / "docs" / "choices.md"
+    assert page.read_text(encoding="utf-8") == choices.make(ROOT / "studies"), "run steelsight study report"

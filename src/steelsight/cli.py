@@ -90,6 +90,25 @@ def train(
 
 
 @app.command()
+def export(
+    model: Annotated[str, typer.Argument(help="A shipped model's name or a model file.", metavar="MODEL")],
+    data: Annotated[Path, typer.Argument(help="Labelled folder that it was trained on.", metavar="DATA")],
+    cells: Annotated[Path, typer.Option(help="Folder of a cross-validation of the same network, to tell the cost.")],
+    out: Annotated[Path, typer.Option(help="The file to write.")],
+    engine: Annotated[str, typer.Option(help="onnxruntime or openvino.")] = "openvino",
+    precision: Annotated[str, typer.Option(help="fp32, bf16 or int8.")] = "int8",
+) -> None:
+    """Write a model file in reduced precision, if it decides held-out photographs alike."""
+    with _sentences("train", "torch", "lightning", "timm", "sklearn", "onnx"):
+        from steelsight.training.reduce import export_reduced
+
+        cost = export_reduced(model, data, cells, out, engine, precision)
+        console = _console()
+        console.print(f"{precision} in {engine}: {cost.sentence}.", markup=False, soft_wrap=True)
+        console.print(f"Model: {out}", markup=False, soft_wrap=True)
+
+
+@app.command()
 def evaluate(
     model: Annotated[str, typer.Argument(help="A shipped model's name or a model file.", metavar="MODEL")],
     data: Annotated[Path, typer.Argument(help="Labelled folder or CSV manifest.", metavar="DATA")],
@@ -285,15 +304,13 @@ def study_run(
 @study_app.command("report")
 def study_report(
     studies: Studies = Path("studies"),
-    out: Annotated[Path, typer.Option(help="The page; plots go into a folder beside it.")] = Path(
-        "docs/reproduction.md"
-    ),
+    out: Annotated[Path, typer.Option(help="Folder of the pages and their plots.")] = Path("docs"),
 ) -> None:
-    """Write what the papers print beside what was measured."""
+    """Write what the papers print beside what was measured, and what was chosen among what."""
     with _sentences("train", "sklearn"):
-        from steelsight.evaluation.reproduction import write
+        from steelsight.evaluation import choices, reproduction
 
-        for path in write(studies, out):
+        for path in [*reproduction.write(studies, out), choices.write(studies, out)]:
             _console().print(str(path), markup=False, soft_wrap=True)
 
 

@@ -40,6 +40,16 @@ def test_every_picture_is_in_one_part(tmp_path: Path) -> None:
     assert remarks == []
 
 
+def test_unused_pictures_are_in_no_part(tmp_path: Path) -> None:
+    found = samples(tmp_path, {"a": 50, "b": 40})
+    folds = fold_file(tmp_path / "folds.csv", found, tmp_path, None)
+    entries = [replace(e, fold=foldfile.UNUSED) if e.fold == 4 else e for e in foldfile.read(folds)]
+    foldfile.write(entries, folds)
+    parts, _ = choose_parts(found, tmp_path, Recipe(), folds, 2)
+    chosen = {f"{s.label}/{s.path.stem}" for part in (parts.training, parts.validation, parts.test) for s in part}
+    assert chosen == {Path(e.image).with_suffix("").as_posix() for e in entries if e.fold != foldfile.UNUSED}
+
+
 def test_groups_of_the_fold_file_are_cut_nowhere(tmp_path: Path) -> None:
     found = samples(tmp_path, {"a": 60, "b": 60})
     groups = [f"{sample.label}{int(sample.path.stem) // 4}" for sample in found]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from steelsight.data import splits
-from steelsight.evaluation import archive, reproduction, studies
+from steelsight.evaluation import archive, choices, reproduction, studies
 from steelsight.records import SteelsightError
 from steelsight.training import recipe as recipes
 from steelsight.training.study import run
@@ -57,7 +57,7 @@ def test_a_study_runs_each_cell_once_and_the_page_shows_it(folder: Path, drawn: 
     baselines = {"accuracies": {"drawn": {"nearest neighbour": [0.5, 0.75]}}}
     (folder / "results" / "baselines.json").write_text(json.dumps(baselines), encoding="utf-8")
     (folder / "reproduction.md").write_text("# Page\n\n{{ studies }}\nend\n", encoding="utf-8")
-    page, *plots = reproduction.write(folder, folder / "docs" / "page.md")
+    page, *plots = reproduction.write(folder, folder / "docs")
     text = page.read_text(encoding="utf-8")
     small = next(cell for cell in cells if cell.key.network == "small").scores
     assert small
@@ -109,3 +109,23 @@ def test_what_was_not_run_is_shown_as_not_run(folder: Path) -> None:
     text, plots = reproduction.make(folder)
     assert "| `small` | 97.50 ± 0.50 | not run |" in text
     assert plots == {}
+
+
+def test_choices_have_a_page_of_their_own(folder: Path, drawn: Path) -> None:
+    (folder / "two.yaml").write_text(f"page: choices\n{DEFINITION}", encoding="utf-8")
+    run(folder, "two", drawn, folder / "runs", print, networks=["small"])
+    for name in ("choices", "reproduction"):
+        (folder / f"{name}.md").write_text("{{ studies }}", encoding="utf-8")
+    assert reproduction.make(folder) == ("", {})
+    text = choices.make(folder)
+    scores = archive.load(folder / "results")[0].scores
+    assert scores
+    row = f"| `small` | 0 | {len(scores['mistakes'])} of {scores['images']} | {100 * scores['accuracy']:.2f} |"
+    assert f"{row} {scores['certainty']['log_loss']:.4f} |" in text
+    assert "| `narrow` | not run |" in text
+
+
+def test_a_study_on_no_known_page_gets_a_sentence(folder: Path) -> None:
+    (folder / "two.yaml").write_text(f"page: front\n{DEFINITION}", encoding="utf-8")
+    with pytest.raises(SteelsightError, match="page is front"):
+        studies.load(folder, "two")

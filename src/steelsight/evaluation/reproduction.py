@@ -14,7 +14,7 @@ from typing import Any
 from steelsight.curves import charts_side_by_side
 from steelsight.data import foldfile
 from steelsight.data.foldfile import Assignment
-from steelsight.evaluation import archive, studies
+from steelsight.evaluation import archive, pages, studies
 from steelsight.evaluation.archive import Kept
 from steelsight.evaluation.comparison import compare
 from steelsight.evaluation.studies import Network, Study
@@ -22,7 +22,7 @@ from steelsight.records import SteelsightError
 from steelsight.report import write_chart
 
 NOT_RUN = "not run"
-PLACE = "{{ studies }}"
+PAGE = "reproduction"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,32 +38,27 @@ class Sources:
     """Parameters, MACs and time of each network, as benchmarks/networks.py writes them."""
 
 
-def write(folder: Path, page: Path) -> list[Path]:
-    """Writes the page, and beside it `plots/`. Returns all files. Raises SteelsightError for damaged results."""
+def write(folder: Path, out: Path) -> list[Path]:
+    """Writes OUT/reproduction.md and OUT/plots. Returns all files. Raises SteelsightError for damaged results."""
     text, plots = make(folder)
-    page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(text, encoding="utf-8")
-    (page.parent / "plots").mkdir(exist_ok=True)
-    written = [page]
+    (out / "plots").mkdir(parents=True, exist_ok=True)
+    written = [out / f"{PAGE}.md"]
+    written[0].write_text(text, encoding="utf-8")
     for name, chart in plots.items():
-        written.append(page.parent / "plots" / f"{name}.svg")
+        written.append(out / "plots" / f"{name}.svg")
         write_chart(written[-1], chart)
     return written
 
 
 def make(folder: Path) -> tuple[str, dict[str, Any]]:
     """The page's text, and its charts by name."""
-    listed = [studies.load(folder, name) for name in studies.names(folder)]
+    listed = [study for study in studies.load_all(folder) if study.page == PAGE]
     sources = _sources(folder, listed)
     plots = {name: chart for study in listed for name, chart in _plots(study, sources).items()}
     sections = [
         _section(study, sources, [name for name in plots if name.startswith(f"{study.name}-")]) for study in listed
     ]
-    try:
-        words = (folder / "reproduction.md").read_text(encoding="utf-8")
-    except OSError as error:
-        raise SteelsightError(f"{folder / 'reproduction.md'}: cannot be read ({error.strerror}).") from None
-    return words.replace(PLACE, "\n".join(sections)), plots
+    return pages.around(folder / f"{PAGE}.md", sections), plots
 
 
 def _sources(folder: Path, listed: Sequence[Study]) -> Sources:
@@ -118,18 +113,14 @@ def _table(study: Study, sources: Sources) -> list[str]:
     protocols = sorted(study.protocols, key=lambda protocol: "published" not in protocol)
     heads = ["network", "printed, %", *(f"{_words(protocol)}, %" for protocol in protocols)]
     heads += ["parameters", "M MACs", "ms a picture", "times SqueezeNet's"]
-    lines = [_row(heads), _row(["---"] * len(heads))]
+    lines = [pages.row(heads), pages.row(["---"] * len(heads))]
     for network in study.networks:
         reached = [_reached(study, network, protocol, sources) for protocol in protocols]
-        lines.append(_row([f"`{network.name}`", _printed_accuracy(network), *reached, *_costs(network, sources)]))
+        lines.append(pages.row([f"`{network.name}`", _printed_accuracy(network), *reached, *_costs(network, sources)]))
     for name in next(iter(sources.baselines.values()), ()):
         reached = [_baseline(study, sources, protocol, name) for protocol in protocols]
-        lines.append(_row([name, "", *reached, *[""] * 4]))
+        lines.append(pages.row([name, "", *reached, *[""] * 4]))
     return lines
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _words(protocol: str) -> str:
@@ -255,8 +246,8 @@ def _confusions(study: Study, name: str, sources: Sources) -> list[str]:
             continue
         classes, counts = archive.confusion(cells)
         lines += [f"Confusion matrix of `{name}`, {_words(protocol)}, {_cells(len(cells))}:", ""]
-        lines += [_row(["true class", *classes]), _row(["---"] * (len(classes) + 1))]
-        lines += [_row([label, *map(str, row)]) for label, row in zip(classes, counts, strict=True)] + [""]
+        lines += [pages.row(["true class", *classes]), pages.row(["---"] * (len(classes) + 1))]
+        lines += [pages.row([label, *map(str, row)]) for label, row in zip(classes, counts, strict=True)] + [""]
     return lines
 
 

@@ -22,7 +22,21 @@ from steelsight.records import SteelsightError
 GROUPS = "neu-cls-leak-free-495"
 """The fold file whose groups intervals and paired tests are over, whatever the protocol."""
 
-FIELDS = {"title", "about", "recipe", "protocols", "folds", "seeds", "printed", "networks", "compare", "confusion"}
+FIELDS = {
+    "title",
+    "about",
+    "recipe",
+    "protocols",
+    "folds",
+    "seeds",
+    "printed",
+    "networks",
+    "compare",
+    "confusion",
+    "page",
+}
+
+PAGES = ("reproduction", "choices")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +67,8 @@ class Study:
     """Pairs of networks that are to be compared on the same folds, the first one against the second."""
     confusion: tuple[str, ...] = ()
     """Networks whose confusion matrix is shown."""
+    page: str = PAGES[0]
+    """Where it is shown: what reproduces the papers, or the `choices` made on validation parts."""
 
     def cells(self) -> list[tuple[Network, Key]]:
         """Every cell, ordered so that whenever a run is stopped, the networks have been seen on the same folds."""
@@ -97,7 +113,10 @@ def load(folder: Path, name: str) -> Study:
             ),
             compare=tuple((str(one), str(other)) for one, other in values.get("compare", ())),
             confusion=_each(str, values.get("confusion", [])),
+            page=str(values.get("page", PAGES[0])),
         )
+        if study.page not in PAGES:
+            raise ValueError(f"page is {study.page}, not {' or '.join(PAGES)}")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise SteelsightError(f"{path}: is not a study ({error!r}); copy another one and change it.") from None
     networks = {network.name for network in study.networks}
@@ -105,6 +124,11 @@ def load(folder: Path, name: str) -> Study:
     if foreign - networks:
         raise SteelsightError(f"{path}: names {_listed(foreign - networks)}, which is none of its networks.")
     return study
+
+
+def load_all(folder: Path) -> list[Study]:
+    """The studies in a folder, by name. Raises SteelsightError."""
+    return [load(folder, name) for name in names(folder)]
 
 
 def _each(kind: type[Any], values: Any) -> tuple[Any, ...]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +10,23 @@ import numpy as np
 import onnx
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 
-from steelsight.records import Card, GreyImage
-from steelsight.runtime import card as cards
-from steelsight.runtime.classifier import load
+from steelsight.records import GreyImage
 
 INPUT = "grey"
 BATCH = 16
+BYTES = {"rmin": np.float32(0), "rmax": np.float32(255)}
 
 
-def quantise(source: Path, target: Path, pictures: Sequence[GreyImage], engine: str) -> Card:
-    """Writes the int8 file of an fp32 file and returns its card.
+def quantise(source: Path, target: Path, pictures: Sequence[GreyImage]) -> None:
+    """Writes the int8 graph of an fp32 file.
 
     pictures: at the size of the network; their range decides that of every activation. Convolutions alone are
     quantised, and of these not the classifier, which costs next to nothing. Both engines read the file: each 8-bit
     operation is written as a float one between a pair of conversions (QDQ).
     """
-    card = replace(load(source).card, engine=engine, precision="int8")
     model = onnx.load(source)
-    logging.getLogger().setLevel(logging.ERROR)
+    model.metadata_props.add(key="onnx.quant.pre_process", value="onnxruntime.quant")  # else it advises what is done
+    levels = [node.output[0] for node in model.graph.node if node.op_type == "Cast" and node.input[0] == INPUT]
     quantize_static(
         model,
         target,
@@ -41,14 +38,12 @@ def quantise(source: Path, target: Path, pictures: Sequence[GreyImage], engine: 
         calibrate_method=CalibrationMethod.MinMax,
         op_types_to_quantize=["Conv"],
         nodes_to_exclude=_classifier(model),
+        extra_options={"TensorQuantOverrides": {name: [BYTES] for name in levels}},
     )
     quantised = onnx.load(target)
     _take_bytes(quantised)
-    del quantised.metadata_props[:]
-    quantised.metadata_props.add(key=cards.KEY, value=cards.dumps(card))
     quantised.producer_name = "steelsight"
     onnx.save(quantised, target)
-    return card
 
 
 class _Pictures(CalibrationDataReader):  # type: ignore[misc]

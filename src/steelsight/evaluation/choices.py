@@ -1,0 +1,56 @@
+"""The page on what was chosen among what: studies on parts that no test sees, made from the committed results alone.
+
+Words come from FOLDER/choices.md, where `{{ studies }}` stands for the tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean
+
+from steelsight.evaluation import archive, pages, studies
+from steelsight.evaluation.archive import Kept
+from steelsight.evaluation.studies import Network, Study
+
+PAGE = "choices"
+
+
+def write(folder: Path, out: Path) -> Path:
+    """Writes OUT/choices.md. Raises SteelsightError for damaged results."""
+    page = out / f"{PAGE}.md"
+    page.write_text(make(folder), encoding="utf-8")
+    return page
+
+
+def make(folder: Path) -> str:
+    """The page's text. Raises SteelsightError for damaged results."""
+    kept = archive.load(folder / "results")
+    listed = [study for study in studies.load_all(folder) if study.page == PAGE]
+    return pages.around(folder / f"{PAGE}.md", [_section(folder, study, kept) for study in listed])
+
+
+def _section(folder: Path, study: Study, kept: Sequence[Kept]) -> str:
+    rows = []
+    for network in study.networks:
+        for protocol in study.protocols:
+            cells = studies.results_of(folder, study, network, protocol, kept)
+            rows.append(_row(network, [cell for cell in cells if cell.scores]))
+    heads = ["candidate", "folds", "wrong", "right, %", "log-loss"]
+    lines = [f"## {study.title}", "", *([study.about, ""] if study.about else [])]
+    lines += [
+        f"Recipe [{study.recipe}](../studies/recipes/{study.recipe}.yaml); `steelsight study run {study.name}`.",
+        "",
+    ]
+    return "\n".join([*lines, pages.row(heads), pages.row(["---"] * len(heads)), *rows, ""])
+
+
+def _row(network: Network, cells: Sequence[Kept]) -> str:
+    scores = [cell.scores for cell in cells if cell.scores]
+    if not scores:
+        return pages.row([f"`{network.name}`", "not run", "", "", ""])
+    wrong, images = sum(len(each["mistakes"]) for each in scores), sum(each["images"] for each in scores)
+    losses = [each["certainty"]["log_loss"] for each in scores]
+    folds = ", ".join(str(cell.key.fold) for cell in cells)
+    right = f"{100 * (1 - wrong / images):.2f}"
+    return pages.row([f"`{network.name}`", folds, f"{wrong} of {images}", right, f"{mean(losses):.4f}"])

@@ -1,0 +1,24 @@
+"""Pages in Markdown: words by hand around tables that are made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from steelsight.records import SteelsightError
+
+PLACE = "{{ studies }}"
+"""What stands for the tables in the words."""
+
+
+def around(words: Path, sections: Sequence[str]) -> str:
+    """The words with the sections in their place. Raises SteelsightError where they cannot be read."""
+    try:
+        return words.read_text(encoding="utf-8").replace(PLACE, "\n".join(sections))
+    except OSError as error:
+        raise SteelsightError(f"{words}: cannot be read ({error.strerror}).") from None
+
+
+def row(cells: Sequence[str]) -> str:
+    """A line of a table."""
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,105 @@
+"""Reduced precision: smaller, nearly equal, and refused where it is not."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from steelsight.data import catalog, foldfile, splits
+from steelsight.evaluation import cells as on_disk
+from steelsight.records import SteelsightError
+from steelsight.runtime.classifier import load
+from steelsight.training import reduce
+from steelsight.training.crossval import crossval
+from tests.drawn import draw, quick
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("steel")
+    draw(folder, per_class=8)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cells(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cells")
+    samples = catalog.read(data).samples
+    names = [sample.path.relative_to(data).as_posix() for sample in samples]
+    made = splits.assign(names, [sample.label for sample in samples], None, folds=2)
+    foldfile.write(made.assignments, folder / "made.csv")
+    crossval(data, quick(validation_share=0.0), folder / "made.csv", [0], folder / "cells", lambda _: None)
+    return folder / "cells"
+
+
+@pytest.fixture
+def few_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reduce, "FEWEST", 10)
+
+
+@pytest.mark.parametrize(("engine", "precision"), [("onnxruntime", "int8"), ("openvino", "int8"), ("openvino", "bf16")])
+@pytest.mark.usefixtures("few_are_enough")
+def test_the_reduced_file_answers_nearly_alike(
+    data: Path, cells: Path, tmp_path: Path, engine: str, precision: str
+) -> None:
+    source, out = on_disk.done(cells)[0].folder, tmp_path / "new folder" / "reduced.onnx"
+    cost = reduce.export_reduced(str(source), data, cells, out, engine, precision)
+    assert cost.pictures == 24
+    before, after = load(source), load(out)
+    assert (after.card.engine, after.card.precision) == (engine, precision)
+    assert after.card.scores[f"held-out pictures, {precision}"] == 24
+    greys = [np.random.default_rng(n).integers(0, 256, (64, 64), dtype=np.uint8) for n in range(8)]
+    expected, found = (classifier.logits(greys)[0] for classifier in (before, after))
+    assert np.abs(found - expected).max() < 0.1 * np.ptp(expected)
+
+
+@pytest.mark.usefixtures("few_are_enough")
+def test_an_int8_file_takes_bytes_and_has_8_bit_weights(data: Path, cells: Path, tmp_path: Path) -> None:
+    out = tmp_path / "reduced.onnx"
+    reduce.export_reduced(str(on_disk.done(cells)[0].folder), data, cells, out, "openvino", "int8")
+    graph = onnx.load(out).graph
+    assert graph.node[0].op_type != "Cast"
+    kernels = [weight for weight in graph.initializer if len(weight.dims) == 4]
+    assert {onnx.TensorProto.DataType.Name(weight.data_type) for weight in kernels[:-1]} <= {"INT8", "FLOAT"}
+    assert sum(weight.data_type == onnx.TensorProto.INT8 for weight in kernels) >= 4
+
+
+def test_the_cost_counts_changed_decisions_and_net_errors() -> None:
+    cost = reduce.Cost(pictures=2000, changed=5, right_before=1990, right_after=1987)
+    assert cost.net_errors == 3
+    assert cost.sentence.startswith("5 of 2000 held-out pictures get another label; 99.35 % are right, 99.50 % before")
+
+
+@pytest.mark.usefixtures("few_are_enough")
+def test_a_file_that_costs_too_much_is_not_written(
+    data: Path, cells: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reduce, "measure", lambda *_: reduce.Cost(1000, 9, 990, 988))
+    with pytest.raises(SteelsightError, match="costs 2 net errors on 1000 held-out pictures"):
+        reduce.export_reduced(str(on_disk.done(cells)[0].folder), data, cells, tmp_path / "x.onnx", "openvino", "int8")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_too_few_held_out_pictures_get_a_sentence(data: Path, cells: Path, tmp_path: Path) -> None:
+    with pytest.raises(SteelsightError, match="has 24 held-out pictures, and 1000 are needed"):
+        reduce.export_reduced(str(on_disk.done(cells)[0].folder), data, cells, tmp_path / "x.onnx", "openvino", "bf16")
+
+
+@pytest.mark.parametrize(
+    ("engine", "precision", "sentence"),
+    [("tensorrt", "int8", "engines are"), ("openvino", "fp8", "precisions"), ("onnxruntime", "bf16", "does not")],
+)
+def test_what_cannot_be_computed_gets_a_sentence(
+    data: Path, cells: Path, tmp_path: Path, engine: str, precision: str, sentence: str
+) -> None:
+    with pytest.raises(SteelsightError, match=sentence):
+        reduce.export_reduced(str(on_disk.done(cells)[0].folder), data, cells, tmp_path / "x.onnx", engine, precision)
+
+
+@pytest.mark.usefixtures("few_are_enough")
+def test_a_reduced_file_is_not_reduced_again(data: Path, cells: Path, tmp_path: Path) -> None:
+    out = tmp_path / "reduced.onnx"
+    reduce.export_reduced(str(on_disk.done(cells)[0].folder), data, cells, out, "openvino", "bf16")
+    with pytest.raises(SteelsightError, match="in bf16 already"):
+        reduce.export_reduced(str(out), data, cells, tmp_path / "again.onnx", "openvino", "int8")
