@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,7 +28,7 @@ app.add_typer(data_app, name="data")
 study_app = typer.Typer(help="Run the papers' tables.", no_args_is_help=True)
 app.add_typer(study_app, name="study")
 
-DONE, SOME_UNREADABLE, NOTHING_DONE, INTERRUPTED = 0, 1, 2, 130
+DONE, SOME_UNREADABLE, NOTHING_DONE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 
 ModelOption = Annotated[str, typer.Option(help="A shipped model's name, a model file, or a folder that train wrote.")]
 Folds = Annotated[Path | None, typer.Option(help="Fold file made by `data split`.")]
@@ -316,6 +317,7 @@ def study_report(
 
 def main() -> None:
     """Entry point of the command."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # so that whatever was started is stopped too
     app()
 
 

@@ -1,6 +1,10 @@
 """Cross-validation: every cell once, finished cells kept, a failed one named while the rest runs."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -81,3 +85,24 @@ def test_cells_that_fail_are_named_with_their_reason(drawn: Path, folds: Path, t
         crossval(drawn, quick(model="nonsense"), folds, [0], tmp_path, said.append)
     assert len(said) == 2
     assert "fold 0, seed 0 failed: There is no network called nonsense" in "\n".join(said)
+
+
+def wait_for(what: object, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not what():  # type: ignore[operator]
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_stop_stops_the_running_cells_too(drawn: Path, folds: Path, tmp_path: Path) -> None:
+    recipes.save(quick().with_epochs(1000), tmp_path / "long.yaml")
+    words = ["crossval", str(drawn), "--folds", str(folds), "--recipe", str(tmp_path / "long.yaml")]
+    command = [sys.executable, "-m", "steelsight", *words, "--out", str(tmp_path / "cells")]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    wait_for(lambda: children.read_text(encoding="ascii").split())
+    started = [Path("/proc") / child for child in children.read_text(encoding="ascii").split()]
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 143
+    wait_for(lambda: not any(child.exists() for child in started))
