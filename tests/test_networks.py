@@ -16,9 +16,12 @@ import pytest
 import torch
 
 from steelsight import images
+from steelsight.data import splits
+from steelsight.evaluation.studies import GROUPS
 from steelsight.models.listing import names
 from steelsight.records import Card, Sample, SteelsightError
 from steelsight.runtime.classifier import load
+from steelsight.training import recipe as recipes
 from steelsight.training.export import export
 from steelsight.training.fit import create_network, fit
 from steelsight.training.pictures import Pictures
@@ -115,3 +118,25 @@ def test_a_newcomer_adds_a_network_by_writing_one_file(drawn: Path, tmp_path: Pa
     answers = python("steelsight", "inspect", drawn / "IMAGES", "--model", tmp_path / "run", "--json").splitlines()
     assert all(json.loads(answer)["label"] in CLASSES for answer in answers)
     assert len(answers) == len(list((drawn / "IMAGES").iterdir()))
+    folder = open_study(tmp_path / "studies", drawn)
+    words = ("drawn", "--network", name, "--data", drawn, "--out", tmp_path / "runs")
+    python("steelsight", "study", "run", *words, "--studies", folder)
+    python("steelsight", "study", "report", "--studies", folder, "--out", tmp_path / "docs")
+    page = (tmp_path / "docs" / "reproduction.md").read_text(encoding="utf-8")
+    assert re.search(rf"\| `{name}` \|  \| \d+\.\d\d \(", page)
+
+
+def open_study(folder: Path, drawn: Path) -> Path:
+    """A study on drawn steel that names another network."""
+    for name in ("recipes", "folds", "results"):
+        (folder / name).mkdir(parents=True)
+    recipes.save(quick(), folder / "recipes" / "quick.yaml")
+    for protocol in ("drawn", GROUPS):
+        splits.split(drawn, folder / "folds" / f"{protocol}.csv", "published", "2", groups=None, seed=0)
+    what = "recipe: quick\nprotocols: [drawn]\nfolds: [0]\nseeds: [0]"
+    words = f"title: Drawn\nopen: true\n{what}\nnetworks: {{millnet: {{}}}}\n"
+    (folder / "drawn.yaml").write_text(words, encoding="utf-8")
+    (folder / "published.json").write_text("{}", encoding="utf-8")
+    for page in ("reproduction", "choices"):
+        (folder / f"{page}.md").write_text("{{ studies }}", encoding="utf-8")
+    return folder

@@ -52,8 +52,10 @@ def write(folder: Path, out: Path) -> list[Path]:
 
 def make(folder: Path) -> tuple[str, dict[str, Any]]:
     """The page's text, and its charts by name."""
-    listed = [study for study in studies.load_all(folder) if study.page == PAGE]
-    sources = _sources(folder, listed)
+    cells = archive.load(folder / "results")
+    everything = studies.load_all(folder)
+    listed = [studies.with_guests(study, everything, cells) for study in everything if study.page == PAGE]
+    sources = _sources(folder, listed, cells)
     plots = {name: chart for study in listed for name, chart in _plots(study, sources).items()}
     sections = [
         _section(study, sources, [name for name in plots if name.startswith(f"{study.name}-")]) for study in listed
@@ -61,8 +63,7 @@ def make(folder: Path) -> tuple[str, dict[str, Any]]:
     return pages.around(folder / f"{PAGE}.md", sections), plots
 
 
-def _sources(folder: Path, listed: Sequence[Study]) -> Sources:
-    cells = archive.load(folder / "results")
+def _sources(folder: Path, listed: Sequence[Study], cells: Sequence[Kept]) -> Sources:
     folds = {path.stem: foldfile.read(path) for path in sorted((folder / "folds").glob("*.csv"))}
     results = folder / "results"
     return Sources(

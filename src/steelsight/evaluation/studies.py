@@ -23,17 +23,8 @@ GROUPS = "neu-cls-leak-free-495"
 """The fold file whose groups intervals and paired tests are over, whatever the protocol."""
 
 FIELDS = {
-    "title",
-    "about",
-    "recipe",
-    "protocols",
-    "folds",
-    "seeds",
-    "printed",
-    "networks",
-    "compare",
-    "confusion",
-    "page",
+    *("title", "about", "page", "open", "recipe", "protocols", "folds", "seeds"),
+    *("printed", "networks", "compare", "confusion"),
 }
 
 PAGES = ("reproduction", "choices")
@@ -69,6 +60,8 @@ class Study:
     """Networks whose confusion matrix is shown."""
     page: str = PAGES[0]
     """Where it is shown: what reproduces the papers, or the `choices` made on validation parts."""
+    is_open: bool = False
+    """Whether networks that the definition does not name may join, by `study run --network`."""
 
     def cells(self) -> list[tuple[Network, Key]]:
         """Every cell, ordered so that whenever a run is stopped, the networks have been seen on the same folds."""
@@ -114,6 +107,7 @@ def load(folder: Path, name: str) -> Study:
             compare=tuple((str(one), str(other)) for one, other in values.get("compare", ())),
             confusion=_each(str, values.get("confusion", [])),
             page=str(values.get("page", PAGES[0])),
+            is_open=bool(values.get("open", False)),
         )
         if study.page not in PAGES:
             raise ValueError(f"page is {study.page}, not {' or '.join(PAGES)}")
@@ -143,7 +137,12 @@ def _each(kind: type[Any], values: Any) -> tuple[Any, ...]:
 def narrowed(
     study: Study, folds: Sequence[int], seeds: Sequence[int], networks: Sequence[str], protocols: Sequence[str]
 ) -> Study:
-    """A part of a study; what is empty stays as it is. Raises SteelsightError for what the study does not have."""
+    """A part of a study; what is empty stays as it is. Raises SteelsightError for what the study does not have.
+
+    An open study takes in networks that it does not name.
+    """
+    if study.is_open:
+        study = _joined(study, networks)
     known = {network.name: network for network in study.networks}
     for asked, names in (
         (networks, list(known)),
@@ -162,6 +161,23 @@ def narrowed(
         networks=tuple(known[name] for name in networks) or study.networks,
         protocols=tuple(protocols) or study.protocols,
     )
+
+
+def with_guests(study: Study, others: Sequence[Study], cells: Sequence[Kept]) -> Study:
+    """An open study with the networks that have joined it: those with results of its own that no study names."""
+    if not study.is_open:
+        return study
+    named = {network.name for each in others for network in each.networks}
+    ran = {
+        cell.key.network for cell in cells if cell.key.recipe == study.recipe and cell.key.protocol in study.protocols
+    }
+    return _joined(study, sorted(ran - named))
+
+
+def _joined(study: Study, names: Sequence[str]) -> Study:
+    known = {network.name for network in study.networks}
+    guests = tuple(Network(name, name, {}, {}, {}) for name in names if name not in known)
+    return replace(study, networks=(*study.networks, *guests))
 
 
 def definition_of(folder: Path, study: Study, network: Network, protocol: str) -> dict[str, Any]:

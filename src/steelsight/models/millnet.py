@@ -20,8 +20,8 @@ __all__ = ["MillNet"]
 
 STEM = (16, 4, 4)
 """Channels, kernel size and stride of the first convolution."""
-LAYERS = ((32, 2), (32, 2), (32, 1))
-"""Channels and stride of each 3x3 convolution after it."""
+LAYERS = ((24, 2), (24, 1), (24, 2), (24, 1), (24, 1), (24, 1))
+"""Channels, stride and, where it is not 1, dilation of each 3x3 convolution after it."""
 
 
 class MillNet(ClassMapNetwork):
@@ -43,15 +43,16 @@ class MillNet(ClassMapNetwork):
     ) -> None:
         super().__init__()
         self.in_chans = in_chans
-        features, kernel, stride = stem
-        self.layers = nn.Sequential(_norm_act(in_chans, features, kernel, stride, padding=(kernel - stride + 1) // 2))
-        for channels, stride in layers:
-            one = (
-                RepVggBlock(features, channels, stride=stride)
+        features, kernel, step = stem
+        conv = nn.Conv2d(in_chans, features, kernel, step, padding=(kernel - step + 1) // 2, bias=False)
+        self.layers = nn.Sequential(nn.Sequential(conv, nn.BatchNorm2d(features), nn.ReLU()))
+        for channels, step, *further in layers:
+            dilation = further[0] if further else 1
+            self.layers.append(
+                RepVggBlock(features, channels, stride=step, dilation=(dilation, dilation))
                 if branches
-                else _norm_act(features, channels, 3, stride, 1)
+                else _conv_norm_act(features, channels, step, dilation)
             )
-            self.layers.append(one)
             features = channels
         self.make_head(features, num_classes, drop_rate, global_pool)
 
@@ -59,8 +60,8 @@ class MillNet(ClassMapNetwork):
         return self.layers(x)
 
 
-def _norm_act(in_chans: int, channels: int, kernel: int, stride: int, padding: int) -> nn.Sequential:
-    conv = nn.Conv2d(in_chans, channels, kernel, stride, padding, bias=False)
+def _conv_norm_act(in_chans: int, channels: int, stride: int, dilation: int) -> nn.Sequential:
+    conv = nn.Conv2d(in_chans, channels, 3, stride, padding=dilation, dilation=dilation, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(channels), nn.ReLU())
 
 

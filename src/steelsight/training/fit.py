@@ -73,12 +73,17 @@ def make_fabric(recipe: Recipe) -> Fabric:
     return fabric
 
 
+def check_name(model: str) -> None:
+    """Raises SteelsightError with the nearest names where timm knows no such network."""
+    if not timm.is_model(model.split(".", maxsplit=1)[0]):
+        near = ", ".join(get_close_matches(model, timm.list_models(), n=5, cutoff=0.5)) or "none"
+        raise SteelsightError(f"There is no network called {model}; the nearest names: {near}.")
+
+
 def create_network(recipe: Recipe, classes: int) -> GreyNetwork:
     """The recipe's network by way of timm, one grey channel unless it says otherwise. Raises SteelsightError."""
     options = {"in_chans": 1, **recipe.model_options}
-    if not timm.is_model(recipe.model.split(".")[0]):
-        near = ", ".join(get_close_matches(recipe.model, timm.list_models(), n=5, cutoff=0.5)) or "none"
-        raise SteelsightError(f"There is no network called {recipe.model}; the nearest names: {near}.")
+    check_name(recipe.model)
     try:
         return GreyNetwork(timm.create_model(recipe.model, num_classes=classes, **options), int(options["in_chans"]))
     except (TypeError, ValueError, AssertionError) as error:

@@ -18,6 +18,7 @@ from steelsight.evaluation.studies import Network, Study
 from steelsight.training import jobs
 from steelsight.training import recipe as recipes
 from steelsight.training.crossval import prepare
+from steelsight.training.fit import check_name
 from steelsight.training.jobs import Job, Say
 from steelsight.training.recipe import Recipe
 
@@ -48,6 +49,8 @@ def run(
     Raises SteelsightError for a study or data that cannot be used.
     """
     study = studies.narrowed(studies.load(folder, name), folds, seeds, networks, protocols)
+    for network in study.networks:
+        check_name(network.model)
     catalog.read(data)
     kept = archive.load(folder / "results")
     cells = study.cells()
