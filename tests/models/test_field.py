@@ -24,12 +24,19 @@ class Plain(ClassMapNetwork):
     ("layers", "field"),
     [
         # Place n sees rows n - 1 to n + 1.
-        ([nn.Conv2d(1, 4, 3, padding=1)], Field(1, 2)),
+        ([nn.Conv2d(1, 4, 3, padding=1)], Field(1, 1)),
         # Place n sees rows 4 n to 4 n + 3.
-        ([nn.Conv2d(1, 4, 4, stride=4)], Field(4, 4)),
+        ([nn.Conv2d(1, 4, 4, stride=4)], Field(4, 3)),
         # Rows 2 n - 1 to 2 n + 1 of the first; of the picture 4 n - 3 to 4 n + 3.
-        ([nn.Conv2d(1, 4, 3, stride=2, padding=1), nn.ReLU(), nn.Conv2d(4, 4, 3, stride=2, padding=1)], Field(4, 4)),
-        ([nn.Conv2d(1, 4, 3, padding=1), nn.MaxPool2d(3, 2, ceil_mode=True)], Field(2, 4)),
+        ([nn.Conv2d(1, 4, 3, stride=2, padding=1), nn.ReLU(), nn.Conv2d(4, 4, 3, stride=2, padding=1)], Field(4, 3)),
+        # Rows 2 n to 2 n + 2 of the first; of the picture 2 n - 1 to 2 n + 3.
+        ([nn.Conv2d(1, 4, 3, padding=1), nn.MaxPool2d(3, 2, ceil_mode=True)], Field(2, 3)),
+        # Five columns wide, three rows high: the farther one counts.
+        ([nn.Conv2d(1, 4, (3, 5), padding=(1, 2))], Field(1, 2)),
+        # Every fourth row is seen by nobody.
+        ([nn.Conv2d(1, 4, 3, stride=4, padding=1)], Field(4, 1)),
+        # Many places are lost at the ends.
+        ([nn.Conv2d(1 if n == 0 else 2, 2, 3, stride=2) for n in range(4)] + [nn.Conv2d(2, 4, 1)], Field(16, 30)),
     ],
 )
 def test_the_field_of_plain_layers(layers: list[nn.Module], field: Field) -> None:

@@ -1,11 +1,14 @@
 """Heat and regions from class maps that are drawn by hand."""
 
+import time
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy import ndimage
 
-from steelsight.runtime.regions import find, heat_of
+from steelsight.runtime.regions import components, find, heat_of
 
 
 def class_map(*spots: tuple[int, int, float]) -> np.ndarray:
@@ -60,3 +63,17 @@ def test_regions_lie_inside_the_picture_and_hold_all_hot_places(heat: np.ndarray
         for y, x in np.argwhere(heat >= 0.5):
             px, py = (x + 0.5) * width / heat.shape[1], (y + 0.5) * height / heat.shape[0]
             assert any(r.x <= px < r.x + r.width + 1 and r.y <= py < r.y + r.height + 1 for r in regions)
+
+
+@given(hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=40)))
+def test_components_are_those_of_scipy(mask: np.ndarray) -> None:
+    labels, count = ndimage.label(mask, structure=np.ones((3, 3)))
+    expected = {frozenset(zip(*np.nonzero(labels == number + 1), strict=True)) for number in range(count)}
+    assert {frozenset(zip(*places, strict=True)) for places in components(mask)} == expected
+
+
+def test_noise_of_many_components_does_not_take_long() -> None:
+    mask = np.random.default_rng(0).random((400, 400)) < 0.1
+    started = time.perf_counter()
+    assert sum(1 for _ in components(mask)) > 3000
+    assert time.perf_counter() - started < 5

@@ -18,30 +18,36 @@ CARD = Card("drawn", ("left", "right"), (32, 32), stride=8, reach=8)
 
 
 @given(st.integers(1, 5000), st.sampled_from([1, 2, 8, 16]), st.integers(0, 300), st.integers(1, 40))
-def test_bands_keep_every_row_once_and_know_its_neighbours(height: int, stride: int, reach: int, rows: int) -> None:
-    found = list(scanning.bands(height, stride, reach, rows))
-    assert found[-1].bottom == height
+def test_bands_keep_every_place_once_and_know_its_neighbours(length: int, stride: int, reach: int, places: int) -> None:
+    found = list(scanning.bands(length, stride, reach, places))
+    assert found[-1].stop == length
     kept = 0
     for band in found:
-        first = band.top // stride + band.skip
-        assert band.top % stride == 0
+        first = band.start // stride + band.skip
+        assert band.start % stride == 0
         assert first == kept
-        assert band.top == 0 or first * stride - band.top >= reach
-        assert 0 <= band.top < band.bottom <= height
+        assert band.start == 0 or first * stride - band.start >= reach
+        assert 0 <= band.start < band.stop <= length
         if band.keep is not None:
             kept = first + band.keep
-            assert (kept - 1) * stride + reach < band.bottom
+            assert (kept - 1) * stride + reach < band.stop
     assert [band.keep for band in found].count(None) == 1
 
 
-@pytest.mark.parametrize("rows", [1, 2, 7, 30])
-def test_banded_equals_unbanded(model_file: Path, rows: int) -> None:
+@pytest.mark.parametrize("places", [1, 2, 7, 30])
+@pytest.mark.parametrize(("height", "width"), [(403, 301), (64, 700), (517, 65)])
+def test_in_pieces_as_in_one(model_file: Path, height: int, width: int, places: int) -> None:
     classifier = load(model_file)
-    strip = np.random.default_rng(rows).integers(0, 256, (403, 301), dtype=np.uint8)
+    strip = np.random.default_rng(places).integers(0, 256, (height, width), dtype=np.uint8)
     whole = classifier.class_map(strip)
-    banded = scanning.map_in_bands(classifier._scanner.run, strip, classifier.card, rows)
-    assert banded.shape == whole.shape
-    np.testing.assert_allclose(banded, whole, atol=1e-4)
+    pieces = scanning.map_in_pieces(classifier._scanner.run, strip, classifier.card, places)
+    assert pieces.shape == whole.shape
+    np.testing.assert_allclose(pieces, whole, atol=1e-4)
+
+
+def test_a_card_that_promises_what_the_graph_does_not_give_gets_a_sentence() -> None:
+    with pytest.raises(SteelsightError, match="does not fit the model's card"):
+        scanning.map_in_pieces(by_half, np.zeros((400, 64), np.uint8), replace(CARD, stride=4), 9)
 
 
 def test_means_over_windows_are_those_of_scipy_away_from_the_edges() -> None:

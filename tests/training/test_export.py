@@ -40,6 +40,7 @@ def exported(name: str, in_chans: int, size: int, path: Path, pictures: Pictures
         ("squeezenet", 1, 64),
         ("millnet", 1, 128),
         ("mobilenetv3_small_050", 3, 64),
+        ("tf_mobilenetv3_small_minimal_100", 1, 64),  # pads where its convolution does not say so
     ],
 )
 def test_the_file_answers_as_the_network_on_other_pictures(
@@ -119,3 +120,20 @@ def test_pictures_beyond_the_memory_bound_are_decoded_anew(tmp_path: Path) -> No
     kept, anew = Pictures(samples), Pictures(samples, memory=0)
     for size in (32, 48):
         assert torch.equal(kept.batch([3, 0, 5], size), anew.batch([3, 0, 5], size))
+
+
+def test_a_file_whose_logits_are_off_is_not_kept(
+    pictures: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(network: GreyNetwork) -> None:
+        network.mean, network.std = 255 * 0.4, 255 * 0.05
+
+    monkeypatch.setattr("steelsight.training.export.take_bytes", wrong)
+    monkeypatch.setattr("steelsight.training.export.field_of", lambda _: None)
+    torch.manual_seed(0)
+    network = GreyNetwork(timm.create_model("millnet", num_classes=4), 1)
+    with torch.no_grad():
+        network.network.classifier.bias[0] = 3  # every picture is of this class, whatever its logits
+    with pytest.raises(SteelsightError, match="logits differ by up to"):
+        export(network, Card("millnet", CLASSES, (64, 64)), tmp_path / "model.onnx", pictures)
+    assert list(tmp_path.iterdir()) == []

@@ -1,5 +1,7 @@
 """Reduced precision: smaller, nearly equal, and refused where it is not."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +50,7 @@ def test_the_reduced_file_answers_nearly_alike(
     assert cost.pictures == 24
     before, after = load(source), load(out)
     assert (after.card.engine, after.card.precision) == (engine, precision)
-    assert after.card.scores[f"held-out pictures, {precision}"] == 24
+    assert after.card.scores[f"held-out answers right, {precision}"] == cost.share(cost.right_after)
     greys = [np.random.default_rng(n).integers(0, 256, (64, 64), dtype=np.uint8) for n in range(8)]
     expected, found = (classifier.logits(greys)[0] for classifier in (before, after))
     assert np.abs(found - expected).max() < 0.1 * np.ptp(expected)
@@ -60,23 +62,59 @@ def test_an_int8_file_takes_bytes_and_has_8_bit_weights(data: Path, cells: Path,
     reduce.export_reduced(str(on_disk.done(cells)[0].folder), data, cells, out, "openvino", "int8")
     graph = onnx.load(out).graph
     assert graph.node[0].op_type != "Cast"
-    kernels = [weight for weight in graph.initializer if len(weight.dims) == 4]
-    assert {onnx.TensorProto.DataType.Name(weight.data_type) for weight in kernels[:-1]} <= {"INT8", "FLOAT"}
-    assert sum(weight.data_type == onnx.TensorProto.INT8 for weight in kernels) >= 4
+    kernels = [weight.data_type for weight in graph.initializer if len(weight.dims) == 4]
+    convolutions = len([node for node in graph.node if node.op_type == "Conv"])
+    assert sorted(kernels) == [onnx.TensorProto.FLOAT] + [onnx.TensorProto.INT8] * (convolutions - 1)  # the classifier
 
 
 def test_the_cost_counts_changed_decisions_and_net_errors() -> None:
-    cost = reduce.Cost(pictures=2000, changed=5, right_before=1990, right_after=1987)
+    cost = reduce.Cost(pictures=1000, answers=2000, changed=5, right_before=1990, right_after=1987)
     assert cost.net_errors == 3
-    assert cost.sentence.startswith("5 of 2000 held-out pictures get another label; 99.35 % are right, 99.50 % before")
+    words = "5 of 2000 answers on 1000 held-out pictures are another label; 99.35 % are right, 99.50 % before"
+    assert cost.sentence == words
+
+
+@pytest.mark.usefixtures("few_are_enough")
+def test_pictures_that_two_seeds_held_out_count_once(data: Path, cells: Path, tmp_path: Path) -> None:
+    both = tmp_path / "cells"
+    shutil.copytree(cells, both)
+    for fold in (0, 1):
+        shutil.copytree(cells / f"fold-{fold}-seed-0", both / f"fold-{fold}-seed-1")
+    cost = reduce.measure(catalog.read(data).samples, data, both, "openvino", "bf16")
+    assert (cost.pictures, cost.answers) == (24, 48)
+
+
+@pytest.mark.usefixtures("few_are_enough")
+def test_cells_of_another_network_are_refused(data: Path, cells: Path, tmp_path: Path) -> None:
+    source = tmp_path / "other.onnx"
+    shutil.copy(on_disk.done(cells)[0].folder / "model.onnx", source)
+    reduce.write_card(source, replace(load(source).card, model="pdmsnet"))
+    with pytest.raises(SteelsightError, match="is of millnet at 32 pixels, and the model is pdmsnet"):
+        reduce.export_reduced(str(source), data, cells, tmp_path / "x.onnx", "openvino", "bf16")
+
+
+@pytest.mark.usefixtures("few_are_enough")
+def test_the_model_itself_is_not_overwritten(data: Path, cells: Path) -> None:
+    source = on_disk.done(cells)[0].folder / "model.onnx"
+    with pytest.raises(SteelsightError, match="is the model itself"):
+        reduce.export_reduced(str(source), data, cells, source, "openvino", "bf16")
+
+
+@pytest.mark.usefixtures("few_are_enough")
+def test_a_model_of_other_pictures_is_not_calibrated_on_these(data: Path, cells: Path, tmp_path: Path) -> None:
+    source = tmp_path / "other.onnx"
+    shutil.copy(on_disk.done(cells)[0].folder / "model.onnx", source)
+    reduce.write_card(source, replace(load(source).card, training_images=("0" * 16,)))
+    with pytest.raises(SteelsightError, match="trained on"):
+        reduce.export_reduced(str(source), data, cells, tmp_path / "x.onnx", "openvino", "int8")
 
 
 @pytest.mark.usefixtures("few_are_enough")
 def test_a_file_that_costs_too_much_is_not_written(
     data: Path, cells: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reduce, "measure", lambda *_: reduce.Cost(1000, 9, 990, 988))
-    with pytest.raises(SteelsightError, match="costs 2 net errors on 1000 held-out pictures"):
+    monkeypatch.setattr(reduce, "measure", lambda *_: reduce.Cost(1000, 1000, 9, 990, 988))
+    with pytest.raises(SteelsightError, match="costs 2 net errors on 1000 held-out answers"):
         reduce.export_reduced(str(on_disk.done(cells)[0].folder), data, cells, tmp_path / "x.onnx", "openvino", "int8")
     assert list(tmp_path.iterdir()) == []
 

@@ -18,9 +18,7 @@ PAGE = "choices"
 
 def write(folder: Path, out: Path) -> Path:
     """Writes OUT/choices.md. Raises SteelsightError for damaged results."""
-    page = out / f"{PAGE}.md"
-    page.write_text(make(folder), encoding="utf-8")
-    return page
+    return pages.write(out / f"{PAGE}.md", make(folder))
 
 
 def make(folder: Path) -> str:
@@ -31,11 +29,11 @@ def make(folder: Path) -> str:
 
 
 def _section(folder: Path, study: Study, kept: Sequence[Kept]) -> str:
-    rows = []
-    for network in study.networks:
-        for protocol in study.protocols:
-            cells = studies.results_of(folder, study, network, protocol, kept)
-            rows.append(_row(network, [cell for cell in cells if cell.scores]))
+    rows = [
+        _row(network, studies.results_of(folder, study, network, protocol, kept))
+        for network in study.networks
+        for protocol in study.protocols
+    ]
     heads = ["candidate", "folds", "wrong", "right, %", "log-loss"]
     lines = [f"## {study.title}", "", *([study.about, ""] if study.about else [])]
     lines += [
@@ -47,10 +45,11 @@ def _section(folder: Path, study: Study, kept: Sequence[Kept]) -> str:
 
 def _row(network: Network, cells: Sequence[Kept]) -> str:
     scores = [cell.scores for cell in cells if cell.scores]
+    failures = [" ".join(cell.problems) for cell in cells if not cell.scores]
     if not scores:
-        return pages.row([f"`{network.name}`", "not run", "", "", ""])
+        return pages.row([f"`{network.name}`", f"failed: {failures[0]}" if failures else "not run", "", "", ""])
     wrong, images = sum(len(each["mistakes"]) for each in scores), sum(each["images"] for each in scores)
-    losses = [each["certainty"]["log_loss"] for each in scores]
-    folds = ", ".join(str(cell.key.fold) for cell in cells)
-    right = f"{100 * (1 - wrong / images):.2f}"
-    return pages.row([f"`{network.name}`", folds, f"{wrong} of {images}", right, f"{mean(losses):.4f}"])
+    losses = [each["certainty"]["log_loss"] for each in scores if each.get("certainty")]
+    folds = ", ".join(map(str, sorted({cell.key.fold for cell in cells if cell.scores})))
+    right, loss = f"{100 * (1 - wrong / images):.2f}", f"{mean(losses):.4f}" if losses else ""
+    return pages.row([f"`{network.name}`", folds, f"{wrong} of {images}", right, loss])

@@ -22,3 +22,13 @@ def around(words: Path, sections: Sequence[str]) -> str:
 def row(cells: Sequence[str]) -> str:
     """A line of a table."""
     return f"| {' | '.join(cells)} |"
+
+
+def write(page: Path, text: str) -> Path:
+    """Writes a page and returns its path. Raises SteelsightError where that cannot be done."""
+    try:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise SteelsightError(f"{page}: cannot be written ({error.strerror}); give another --out.") from None
+    return page

@@ -41,9 +41,7 @@ class Sources:
 def write(folder: Path, out: Path) -> list[Path]:
     """Writes OUT/reproduction.md and OUT/plots. Returns all files. Raises SteelsightError for damaged results."""
     text, plots = make(folder)
-    (out / "plots").mkdir(parents=True, exist_ok=True)
-    written = [out / f"{PAGE}.md"]
-    written[0].write_text(text, encoding="utf-8")
+    written = [pages.write(out / f"{PAGE}.md", text)]
     for name, chart in plots.items():
         written.append(out / "plots" / f"{name}.svg")
         write_chart(written[-1], chart)
@@ -54,7 +52,7 @@ def make(folder: Path) -> tuple[str, dict[str, Any]]:
     """The page's text, and its charts by name."""
     cells = archive.load(folder / "results")
     everything = studies.load_all(folder)
-    listed = [studies.with_guests(study, everything, cells) for study in everything if study.page == PAGE]
+    listed = [studies.with_guests(folder, study, everything, cells) for study in everything if study.page == PAGE]
     sources = _sources(folder, listed, cells)
     plots = {name: chart for study in listed for name, chart in _plots(study, sources).items()}
     sections = [

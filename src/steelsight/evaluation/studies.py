@@ -163,15 +163,22 @@ def narrowed(
     )
 
 
-def with_guests(study: Study, others: Sequence[Study], cells: Sequence[Kept]) -> Study:
-    """An open study with the networks that have joined it: those with results of its own that no study names."""
+def with_guests(folder: Path, study: Study, others: Sequence[Study], cells: Sequence[Kept]) -> Study:
+    """An open study with the networks that have joined it: those with results of its own that no other study names.
+
+    Raises SteelsightError where a file that the study needs is missing.
+    """
     if not study.is_open:
         return study
-    named = {network.name for each in others for network in each.networks}
-    ran = {
-        cell.key.network for cell in cells if cell.key.recipe == study.recipe and cell.key.protocol in study.protocols
-    }
-    return _joined(study, sorted(ran - named))
+    named = {network.name for each in others if each.recipe == study.recipe for network in each.networks}
+    ran = sorted({cell.key.network for cell in cells if cell.key.recipe == study.recipe} - named)
+    open_to_all = _joined(study, ran)
+    guests = [
+        network.name
+        for network in open_to_all.networks
+        if any(results_of(folder, open_to_all, network, protocol, cells) for protocol in study.protocols)
+    ]
+    return _joined(study, guests)
 
 
 def _joined(study: Study, names: Sequence[str]) -> Study:

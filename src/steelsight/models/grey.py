@@ -5,6 +5,7 @@ Every network is trained, exported and compared inside this module, so that ther
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -12,6 +13,8 @@ from torch import Tensor, nn
 
 MEAN, STD = 0.4, 0.2
 """Of grey levels 0..1, as in paper 2."""
+PROBE = 96
+"""Pixels a side of the picture that tells whether a network was changed."""
 
 
 class GreyNetwork(nn.Module):
@@ -22,10 +25,11 @@ class GreyNetwork(nn.Module):
         self.network: Any = network
         self.in_chans = in_chans
         self.mean, self.std = MEAN, STD
+        self.normalises = True
 
     def normalise(self, grey: Tensor) -> Tensor:
         """Grey levels 0..1, (batch, 1, height, width) -> what the network takes, (batch, in_chans, height, width)."""
-        x = grey if self.std == 1 else (grey - self.mean) / self.std
+        x = (grey - self.mean) / self.std if self.normalises else grey
         return x if self.in_chans == 1 else x.expand(-1, self.in_chans, -1, -1)
 
     def forward(self, grey: Tensor) -> Tensor:
@@ -71,19 +75,31 @@ def fold_to_grey(network: nn.Module) -> None:
 
 
 def take_bytes(network: GreyNetwork) -> None:
-    """Lets a network take grey levels 0..255, at no cost where its first convolution does not pad.
+    """Makes a network that takes grey levels 0..1 take 0..255; at no cost where its first convolution can scale them.
 
-    A convolution that pads with zeros pads with the mean of the steel, so there the levels are normalised outside.
+    It can where it is the first to touch the picture and does not pad: zeros around the picture mean the steel's mean,
+    and would mean black. Networks hide both in many ways, so a picture tells.
     """
-    first = _first_convolution(network.network)
-    if network.in_chans != 1 or first.padding != (0, 0):
-        network.mean, network.std = 255 * MEAN, 255 * STD
+    network.mean, network.std = 255 * MEAN, 255 * STD
+    picture = torch.randint(256, (2, 1, PROBE, PROBE), generator=torch.Generator().manual_seed(0)).float()
+    scaled = copy.deepcopy(network)
+    try:
+        _scale_first_convolution(scaled)
+        with torch.no_grad():
+            expected, found = network(picture), scaled(picture)
+    except (RuntimeError, ValueError, AssertionError):  # no such convolution, or no such picture
         return
+    if torch.allclose(found, expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max())):
+        network.network, network.normalises = scaled.network, False
+
+
+def _scale_first_convolution(network: GreyNetwork) -> None:
+    first = _first_convolution(network.network)
     with torch.no_grad():
         bias = torch.zeros(first.out_channels) if first.bias is None else first.bias
         first.bias = nn.Parameter(bias - first.weight.sum((1, 2, 3)) * (network.mean / network.std))
-        first.weight /= 255 * network.std
-    network.mean, network.std = 0.0, 1.0
+        first.weight /= network.std
+    network.normalises = False
 
 
 def _first_convolution(network: nn.Module) -> nn.Conv2d:

@@ -20,12 +20,14 @@ from steelsight.images import ImageError
 from steelsight.records import Card, FloatArray, GreyImage, Prediction, Scan, SteelsightError
 from steelsight.runtime import card as cards
 from steelsight.runtime import regions, scanning
-from steelsight.runtime.engines import Batch, Engine, OnnxRuntime, cores, start
+from steelsight.runtime.engines import Batch, Engine, OnnxRuntime, cores, scanner, start
 
 DEFAULT_MODEL = "pdmsnet-neu"
 RUN_FILE = "model.onnx"
 """What `steelsight train` calls the file in a run's folder."""
 BATCH = 16
+AHEAD = 64
+"""Pictures that are decoded or waiting at most, on few cores or many."""
 
 Source = str | os.PathLike[str] | bytes | npt.NDArray[Any]
 """A path, the bytes of an encoded picture, or an array as `images.as_grey` takes it."""
@@ -42,12 +44,13 @@ class Classifier:
     def classes(self) -> tuple[str, ...]:
         return self.card.classes
 
-    def predict(self, images: Source | Sequence[Source]) -> list[Prediction]:
+    def predict(self, images: Source | Iterable[Source]) -> list[Prediction]:
         """One picture or many -> one prediction each, in order.
 
         A picture that cannot be read gets a prediction whose `error` says why; nothing is raised for it.
         """
-        sources = [images] if isinstance(images, str | os.PathLike | bytes | np.ndarray) else images
+        one = isinstance(images, str | os.PathLike | bytes | np.ndarray)
+        sources: Sequence[Any] = [images] if one else list(images)  # type: ignore[arg-type]
         if len(sources) == 1:
             return [prediction for prediction, _ in self._answer(self._engine, [(0, sources[0])])]
         return [prediction for prediction, _ in self.stream(sources)]
@@ -59,14 +62,19 @@ class Classifier:
         error among the sources becomes a prediction that says so.
         """
         numbered = enumerate(sources)
-        with ThreadPoolExecutor(max_workers=self._threads) as pool:
-            waiting: deque[Future[list[tuple[Prediction, GreyImage | None]]]] = deque()
+        batches = 2 * self._threads
+        size = min(BATCH, max(1, AHEAD // batches))
+        waiting: deque[Future[list[tuple[Prediction, GreyImage | None]]]] = deque()
+        pool = ThreadPoolExecutor(max_workers=self._threads)
+        try:
             while True:
-                while len(waiting) < 2 * self._threads and (batch := list(islice(numbered, BATCH))):
-                    waiting.append(pool.submit(self._answer, self._alone, batch))
+                while len(waiting) < batches and (batch := list(islice(numbered, size))):
+                    waiting.append(pool.submit(self._answer, self._side_by_side, batch))
                 if not waiting:
                     return
                 yield from waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
     def logits(self, greys: Sequence[GreyImage]) -> tuple[FloatArray, FloatArray]:
         """Grey pictures of any size -> logits (n, classes) and class maps (n, classes, h, w)."""
@@ -79,35 +87,43 @@ class Classifier:
         return (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)  # type: ignore[no-any-return]
 
     def scan(self, strip: Source) -> Scan:
-        """Any width and height, such as a whole strip -> class map and regions, in bands of bounded memory.
+        """A picture of any width and height up to 100 million pixels, as of a strip -> class map and regions.
 
-        Raises ImageError where the strip cannot be read, SteelsightError where the network cannot scan: one that looks
-        at the whole picture for every place.
+        It is computed in pieces of bounded memory. Raises ImageError where the strip cannot be read, SteelsightError
+        where the file cannot scan, as of a network that looks at the whole picture for every place.
         """
-        if not self.card.stride:
-            raise SteelsightError(
-                f"{self.name}: {self.card.model} cannot scan; it takes pictures of {self.card.size[1]}x"
-                f"{self.card.size[0]} pixels only. Cut the strip into such pictures, or take another model."
-            )
         grey = _decode(strip, _name(strip, 0))
         if isinstance(grey, ImageError):
             raise grey
+        self._check_scans()
         return scanning.scan(self._scanner.run, grey, self.card, self.probabilities)
 
     def class_map(self, grey: GreyImage) -> FloatArray:
-        """The class map (classes, h, w) of a picture at its own size; for networks that can scan."""
+        """The class map (classes, h, w) of a picture at its own size, computed in one piece. Raises as `scan` does."""
+        self._check_scans()
         _, class_maps = self._scanner.run(grey[None, None])
         return np.asarray(class_maps[0])
 
+    def _check_scans(self) -> None:
+        if not self.card.stride:
+            height, width = self.card.size
+            raise SteelsightError(
+                f"{self.name}: this file of {self.card.model} cannot scan; it takes pictures of {width}x{height} "
+                "pixels only. Cut the strip into such pictures, or take another model."
+            )
+
     @cached_property
-    def _alone(self) -> Engine:
+    def _side_by_side(self) -> Engine:
         """For batches side by side, each on one core."""
-        return self._engine if self._threads == 1 else start(self._content, self.card, 1)
+        return (
+            self._engine
+            if self._threads == 1
+            else start(self._content, self.card, self._threads, streams=self._threads)
+        )
 
     @cached_property
     def _scanner(self) -> Engine:
-        """For pictures of any size."""
-        return start(self._content, self.card, self._threads, any_size=True)
+        return scanner(self._content, self.card, self._threads, self._engine)
 
     def _batch(self, greys: Sequence[GreyImage]) -> Batch:
         if len(greys) == 1:
@@ -162,7 +178,10 @@ def load(name_or_file: str | os.PathLike[str] = DEFAULT_MODEL, threads: int | No
         )
     card = cards.loads(text, str(path))
     _check_graph(plain, card, path)
-    engine = plain if card.engine == "onnxruntime" else start(content, card, threads)
+    try:
+        engine = plain if card.engine == "onnxruntime" else start(content, card, threads)
+    except ValueError:
+        raise SteelsightError(f"{path}: cannot be computed by OpenVINO; export the model again.") from None
     name = path.resolve().parent.name if path.name == RUN_FILE else path.stem
     return Classifier(card, name, content, engine, threads)
 
@@ -192,6 +211,7 @@ def _check_graph(graph: OnnxRuntime, card: Card, path: Path) -> None:
     sides = ["height", "width"] if card.stride else [*card.size]
     fits = (
         [shape[1:] for shape in shapes] == [[1, *sides]]
+        and not isinstance(shapes[0][0], int)  # any number of pictures
         and len(graph.inputs) == 1
         and graph.outputs.keys() == {"logits", "class_map"}
         and all(len(shape) > 1 and shape[1] == len(card.classes) for shape in graph.outputs.values())

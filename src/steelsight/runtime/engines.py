@@ -61,10 +61,14 @@ class OnnxRuntime:
 class OpenVino:
     """The graph in OpenVINO, in fp32, bf16 or, where the file is quantised, int8 with bf16 for the rest.
 
-    size: height and width of the pictures, or None for any. Raises SteelsightError where OpenVINO is not installed.
+    size: height and width of the pictures, or None for any. streams: how many pictures it computes side by side, each
+    on its share of the threads. Raises SteelsightError where OpenVINO is not installed, ValueError for what it cannot
+    compute.
     """
 
-    def __init__(self, content: bytes, threads: int, precision: str, size: tuple[int, int] | None) -> None:
+    def __init__(
+        self, content: bytes, threads: int, precision: str, size: tuple[int, int] | None, streams: int = 1
+    ) -> None:
         try:
             import openvino
         except ImportError:
@@ -77,8 +81,14 @@ class OpenVino:
             "INFERENCE_PRECISION_HINT": "f32" if precision == "fp32" else "bf16",
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": streams,
+            "CPU_RUNTIME_CACHE_CAPACITY": "16",  # of shapes; it grows with every new one otherwise
         }
         self._own = threading.local()
+        try:
+            self._for_many  # noqa: B018  (compiled now, so that what cannot be computed is known)
+        except RuntimeError as error:
+            raise ValueError(str(error)) from None
 
     @cached_property
     def _for_one(self) -> Any:
@@ -110,11 +120,19 @@ class OpenVino:
         return getattr(self._own, which)
 
 
-def start(content: bytes, card: Card, threads: int, *, any_size: bool = False) -> Engine:
-    """The engine that a model's card names. Raises SteelsightError where it is not installed."""
+def start(content: bytes, card: Card, threads: int, *, streams: int = 1) -> Engine:
+    """The engine that a model's card names, for pictures of the card's size; see `scanner` for others.
+
+    Raises SteelsightError where it is not installed, ValueError where it cannot compute the graph.
+    """
     if card.engine == "openvino":
-        return OpenVino(content, threads, card.precision, None if any_size else card.size)
-    return OnnxRuntime(content, threads)
+        return OpenVino(content, threads, card.precision, card.size, streams)
+    return OnnxRuntime(content, threads // streams)
+
+
+def scanner(content: bytes, card: Card, threads: int, engine: Engine) -> Engine:
+    """An engine for pictures of any size, given the one for the card's."""
+    return OpenVino(content, threads, card.precision, None) if card.engine == "openvino" else engine
 
 
 def cores() -> int:

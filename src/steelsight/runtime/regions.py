@@ -77,9 +77,12 @@ def components(mask: npt.NDArray[np.bool_]) -> Iterator[Places]:
             grown |= grown << 1 | grown >> 1
             grown = (grown | grown << row | grown >> row) & everything
         waiting &= ~component
-        bits = np.frombuffer(component.to_bytes(height * row // 8, "little"), np.uint8)
-        rows, columns = np.nonzero(np.unpackbits(bits, bitorder="little").reshape(height, row))
-        yield rows, columns
+        first = ((component & -component).bit_length() - 1) // row  # only the rows that it touches are unpacked
+        here = component >> first * row
+        size = -(-here.bit_length() // row) * row // 8
+        bits = np.frombuffer(here.to_bytes(size, "little"), np.uint8)
+        rows, columns = np.nonzero(np.unpackbits(bits, bitorder="little").reshape(-1, row))
+        yield rows + first, columns
 
 
 def _edges(indices: npt.NDArray[np.intp], cells: int, pixels: int) -> tuple[int, int]:

@@ -23,6 +23,8 @@ from steelsight.training.pictures import Pictures
 
 TOLERANCE = 1e-4
 """Between the mean of the class map and the logits, relative to the largest logit."""
+ALIKE = 1e-3
+"""Between the logits of file and network, relative to the largest."""
 
 
 class _Graph(nn.Module):
@@ -39,7 +41,8 @@ class _Graph(nn.Module):
 def export(network: GreyNetwork, card: Card, path: Path, pictures: Pictures) -> float:
     """Writes the file and returns the largest difference of a logit between file and network over the pictures.
 
-    Raises SteelsightError, and leaves no file, if one decision differs or a class map's mean is not the logits.
+    Raises SteelsightError, and leaves no file, if one decision differs, logits do by more than rounding can, or a class
+    map's mean is not the logits.
     """
     network = network.eval()
     expected = _reference(network, pictures, card.size[0])
@@ -116,7 +119,10 @@ def _verify(path: Path, pictures: Pictures, expected: Tensor) -> float:
     changed = int((logits.argmax(1) != expected.argmax(1).numpy()).sum())
     if changed:
         raise SteelsightError(f"The exported file decides {changed} pictures differently; it was not kept.")
-    return float(np.abs(logits - expected.numpy()).max())
+    difference = float(np.abs(logits - expected.numpy()).max())
+    if difference > ALIKE * scale:
+        raise SteelsightError(f"The exported file's logits differ by up to {difference:.2g}; it was not kept.")
+    return difference
 
 
 @torch.no_grad()

@@ -58,6 +58,7 @@ def run(data: Path, jobs: Sequence[Job], say: Say, on_end: Callable[[Job, int], 
     finally:
         for _, process, _ in running:
             process.terminate()
+        for _, process, _ in running:
             process.wait()
 
 

@@ -6,10 +6,12 @@ training pictures, and answers its own test part before and after.
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import onnx
@@ -31,15 +33,17 @@ ALLOWED = 1 / 1000
 CALIBRATION = 128
 """Training pictures that decide the range of each activation."""
 BATCH = 32
+NO_COSTS: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a reduced precision costs on held-out pictures."""
+    """What a reduced precision costs on held-out pictures; one that several seeds held out has several answers."""
 
     pictures: int
+    answers: int
     changed: int
-    """Pictures that get another label."""
+    """Answers that are another label."""
     right_before: int
     right_after: int
 
@@ -49,21 +53,29 @@ class Cost:
 
     @property
     def sentence(self) -> str:
-        after, before = (100 * right / self.pictures for right in (self.right_after, self.right_before))
+        after, before = (self.share(right) for right in (self.right_after, self.right_before))
         return (
-            f"{self.changed} of {self.pictures} held-out pictures get another label; "
+            f"{self.changed} of {self.answers} answers on {self.pictures} held-out pictures are another label; "
             f"{after:.2f} % are right, {before:.2f} % before"
         )
+
+    def share(self, answers: int) -> float:
+        """Per cent of all answers."""
+        return round(100 * answers / self.answers, 2)
 
 
 def export_reduced(model: str, data: Path, cells: Path, out: Path, engine: str, precision: str) -> Cost:
     """Writes the model for this engine in this precision, with what it costs on its card.
 
     cells: the folder of a cross-validation of the same network. Raises SteelsightError, and writes nothing, where it
-    costs more than one net error in 1,000 pictures, or was measured on fewer.
+    costs more than one net error in 1,000 answers, or was measured on fewer than 1,000 pictures.
     """
     source = model_file(model)
-    _check(engine, precision, load(source).card)
+    card = load(source).card
+    _check(engine, precision, card)
+    if out.exists() and out.samefile(source):
+        raise SteelsightError(f"{out}: is the model itself; give another --out.")
+    _check_cells(card, cells)
     samples = catalog.read(data).samples
     cost = measure(samples, catalog.root_of(data), cells, engine, precision)
     if cost.pictures < FEWEST:
@@ -71,15 +83,18 @@ def export_reduced(model: str, data: Path, cells: Path, out: Path, engine: str, 
             f"{cells}: has {cost.pictures} held-out pictures, and {FEWEST} are needed to tell what {precision} costs; "
             "let crossval finish more folds."
         )
-    if cost.net_errors > ALLOWED * cost.pictures:
+    if cost.net_errors > ALLOWED * cost.answers:
         raise SteelsightError(
-            f"{precision} in {engine} costs {cost.net_errors} net errors on {cost.pictures} held-out pictures, more "
+            f"{precision} in {engine} costs {cost.net_errors} net errors on {cost.answers} held-out answers, more "
             "than one in 1,000; no file was written."
         )
-    costs = {f"held-out {name.replace('_', ' ')}, {precision}": float(value) for name, value in asdict(cost).items()}
+    costs = {
+        f"held-out answers right, {card.precision}": cost.share(cost.right_before),
+        f"held-out answers right, {precision}": cost.share(cost.right_after),
+        f"held-out answers changed by {precision}": cost.share(cost.changed),
+    }
     try:
-        card = reduce(source, out, samples, engine, precision)
-        write_card(out, replace(card, scores={**card.scores, **costs}))
+        reduce(source, out, _learned(samples, card), engine, precision, costs)
     except OSError as error:
         raise SteelsightError(f"{out}: cannot be written ({error.strerror}); give another --out.") from None
     return cost
@@ -88,24 +103,32 @@ def export_reduced(model: str, data: Path, cells: Path, out: Path, engine: str, 
 def measure(samples: Sequence[Sample], root: Path, cells: Path, engine: str, precision: str) -> Cost:
     """The cost over the finished cells of a cross-validation, each on its own test part."""
     assigned, _ = foldfile.match_samples(samples, root, cells / on_disk.FOLDS)
-    costs = [
-        _cost_of(cell, samples, [entry.fold for entry in assigned], engine, precision) for cell in on_disk.done(cells)
-    ]
-    return Cost(*(sum(getattr(cost, name) for cost in costs) for name in Cost.__dataclass_fields__))
+    folds = [entry.fold for entry in assigned]
+    done = on_disk.done(cells)
+    costs = [_cost_of(cell, samples, folds, engine, precision) for cell in done]
+    tested = {cell.fold: cost.pictures for cell, cost in zip(done, costs, strict=True)}
+    sums = {name: sum(getattr(cost, name) for cost in costs) for name in Cost.__dataclass_fields__}
+    return Cost(**{**sums, "pictures": sum(tested.values())})
 
 
-def reduce(source: Path, target: Path, training: Sequence[Sample], engine: str, precision: str) -> Card:
-    """Writes a model file for an engine in a precision, calibrated on training pictures; returns its card."""
-    card = replace(load(source).card, engine=engine, precision=precision)
+def reduce(
+    source: Path,
+    target: Path,
+    training: Sequence[Sample],
+    engine: str,
+    precision: str,
+    costs: Mapping[str, float] = NO_COSTS,
+) -> None:
+    """Writes a model file for an engine in a precision, calibrated on training pictures, with the costs on its card."""
+    card = load(source).card
     target.parent.mkdir(parents=True, exist_ok=True)
     if precision == "int8":
-        every = max(1, len(training) // CALIBRATION)
-        greys = _decoded(training[::every])[0]
+        spread = np.linspace(0, len(training) - 1, min(CALIBRATION, len(training))).round().astype(int)
+        greys, _ = _decoded([training[number] for number in spread])
         quantise(source, target, [images.resize(grey, card.size) for grey in greys])
     else:
         target.write_bytes(source.read_bytes())
-    write_card(target, card)
-    return card
+    write_card(target, replace(card, engine=engine, precision=precision, scores={**card.scores, **costs}))
 
 
 def write_card(path: Path, card: Card) -> None:
@@ -126,6 +149,29 @@ def _check(engine: str, precision: str, card: Card) -> None:
         raise SteelsightError("ONNX Runtime does not compute in bf16 on processors; give --engine openvino.")
 
 
+def _check_cells(card: Card, cells: Path) -> None:
+    """Raises SteelsightError where a cell is of another network than the model."""
+    for cell in on_disk.done(cells):
+        other = load(cell.folder).card
+        if (other.model, other.size, other.classes) != (card.model, card.size, card.classes):
+            raise SteelsightError(
+                f"{cell.folder}: is of {other.model} at {other.size[0]} pixels, and the model is {card.model} at "
+                f"{card.size[0]}; give the cross-validation of the same network."
+            )
+
+
+def _learned(samples: Sequence[Sample], card: Card) -> list[Sample]:
+    """The samples that the model was trained on. Raises SteelsightError where there is none."""
+    known, found = set(card.training_images), []
+    for sample in samples:
+        with contextlib.suppress(ImageError):
+            if images.fingerprint(images.decode(sample.path)) in known:
+                found.append(sample)
+    if not found:
+        raise SteelsightError("None of the pictures is one that the model was trained on; give the folder it was.")
+    return found
+
+
 def _cost_of(cell: Cell, samples: Sequence[Sample], folds: Sequence[int], engine: str, precision: str) -> Cost:
     training = [s for s, fold in zip(samples, folds, strict=True) if fold not in {cell.fold, foldfile.UNUSED}]
     greys, labels = _decoded([s for s, fold in zip(samples, folds, strict=True) if fold == cell.fold])
@@ -135,7 +181,8 @@ def _cost_of(cell: Cell, samples: Sequence[Sample], folds: Sequence[int], engine
         reduce(source, target, training, engine, precision)
         before, after = (_labels(load(path), greys) for path in (source, target))
     truth = np.array(labels)
-    return Cost(len(truth), int((before != after).sum()), int((before == truth).sum()), int((after == truth).sum()))
+    right_before, right_after = (int((found == truth).sum()) for found in (before, after))
+    return Cost(len(truth), len(truth), int((before != after).sum()), right_before, right_after)
 
 
 def _labels(classifier: Classifier, greys: Sequence[GreyImage]) -> np.ndarray[tuple[int], np.dtype[np.str_]]:
