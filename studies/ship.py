@@ -1,25 +1,31 @@
-"""Puts a model into the package: `python studies/ship.py NAME STUDY [RUN]`.
+"""Puts a model into the package: `python studies/ship.py NAME STUDY [--run RUN | --again DATA]`.
 
-Writes weights/NAME.onnx, whose card gives the scores of the siblings that STUDY has trained. With the
-folder of a finished RUN the weights are its own, and weights/NAME.safetensors is written too, for
-`timm.create_model(..., pretrained=True)`; without it only the scores on the card are brought up to date.
+Writes weights/NAME.onnx, whose card gives the scores of the siblings that STUDY has trained. With the folder of a
+finished run the weights are its own, and weights/NAME.safetensors is written too, for `timm.create_model(...,
+pretrained=True)`. With a folder of pictures the file is exported anew from those weights, and checked on the pictures.
+With neither only the scores on the card are brought up to date.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 from dataclasses import replace
 from pathlib import Path
 
-import onnx
+import timm
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
-from steelsight.data import foldfile
+import steelsight.models  # noqa: F401  (registers the networks)
+from steelsight.data import catalog, foldfile
 from steelsight.evaluation import archive, studies
+from steelsight.models.grey import GreyNetwork
 from steelsight.records import Card
-from steelsight.runtime import card as cards
+from steelsight.runtime.classifier import load
+from steelsight.training.export import export
 from steelsight.training.fit import CHECKPOINT
+from steelsight.training.pictures import Pictures
+from steelsight.training.reduce import write_card
 
 STUDIES = Path(__file__).parent
 WEIGHTS = STUDIES.parent / "src" / "steelsight" / "weights"
@@ -29,26 +35,37 @@ LICENCE = (
 )
 
 
-def ship(name: str, study: str, run: Path | None) -> None:
+def take_run(name: str, run: Path) -> None:
+    """The file and the weights of a finished run."""
+    (WEIGHTS / f"{name}.onnx").write_bytes((run / "model.onnx").read_bytes())
+    best = torch.load(run / CHECKPOINT, map_location="cpu", weights_only=True)["best_weights"]
+    weights = {key.removeprefix("network."): value.contiguous() for key, value in best.items()}
+    save_file(weights, WEIGHTS / f"{name}.safetensors")
+
+
+def export_again(name: str, data: Path) -> None:
+    """The file anew, from the weights in the package."""
+    card = load(WEIGHTS / f"{name}.onnx").card
+    network = timm.create_model(card.model, num_classes=len(card.classes), in_chans=1)
+    network.load_state_dict(load_file(WEIGHTS / f"{name}.safetensors"))
+    export(GreyNetwork(network, 1), card, WEIGHTS / f"{name}.onnx", Pictures(catalog.read(data).samples))
+
+
+def write_scores(name: str, study: str) -> None:
+    """The scores of the siblings on the card."""
     target = WEIGHTS / f"{name}.onnx"
-    source = run / "model.onnx" if run else target
-    model = onnx.load(source)
-    entry = next(entry for entry in model.metadata_props if entry.key == cards.KEY)
-    entry.value = cards.dumps(_card(cards.loads(entry.value, str(source)), study))
-    onnx.save(model, target)
-    if run:
-        best = torch.load(run / CHECKPOINT, map_location="cpu", weights_only=True)["best_weights"]
-        weights = {key.removeprefix("network."): value.contiguous() for key, value in best.items()}
-        save_file(weights, WEIGHTS / f"{name}.safetensors")
+    write_card(target, _with_scores(load(target).card, study))
 
 
-def _card(card: Card, name: str) -> Card:
+def _with_scores(card: Card, name: str) -> Card:
     cells = archive.load(STUDIES / "results")
     study = studies.load(STUDIES, name)
     scores = {}
     for protocol in study.protocols:
         found = studies.results_of(STUDIES, study, study.networks[0], protocol, cells)
         chosen = [cell for cell in found if cell.scores]
+        if not chosen:
+            continue
         folds = foldfile.read(STUDIES / "folds" / f"{protocol}.csv")
         pooled = archive.pool(chosen, folds, studies.group_of(STUDIES))
         what = f"{protocol}, {len({cell.key.fold for cell in chosen})} of 5 folds"
@@ -66,4 +83,15 @@ def _card(card: Card, name: str) -> Card:
 
 
 if __name__ == "__main__":
-    ship(sys.argv[1], sys.argv[2], Path(sys.argv[3]) if len(sys.argv) > 3 else None)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name")
+    parser.add_argument("study")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--run", type=Path)
+    source.add_argument("--again", type=Path)
+    asked = parser.parse_args()
+    if asked.run:
+        take_run(asked.name, asked.run)
+    if asked.again:
+        export_again(asked.name, asked.again)
+    write_scores(asked.name, asked.study)

@@ -17,10 +17,11 @@ from steelsight.runtime.classifier import shipped
 MEGABYTE = 1_000_000
 
 
+@pytest.mark.parametrize("name", shipped())
 @pytest.mark.parametrize("in_chans", [1, 3, 4])
-def test_timm_loads_what_the_file_computes(in_chans: int) -> None:
-    classifier = steelsight.load("pdmsnet-neu")
-    network = GreyNetwork(timm.create_model("pdmsnet", pretrained=True, in_chans=in_chans), in_chans).eval()
+def test_timm_loads_what_the_file_computes(name: str, in_chans: int) -> None:
+    classifier = steelsight.load(name)
+    network = GreyNetwork(timm.create_model(classifier.card.model, pretrained=True, in_chans=in_chans), in_chans).eval()
     greys = [draw(label, seed, classifier.card.size[0]).pixels for label in CLASSES for seed in range(3)]
     with torch.no_grad():
         expected = network(torch.from_numpy(np.stack(greys))[:, None].float() / 255).numpy()
@@ -47,13 +48,14 @@ def test_a_shipped_file_is_small_and_says_what_it_is(name: str) -> None:
     assert not any("/" in fact for fact in card.provenance.values())
 
 
-def test_the_shipped_model_was_trained_on_all_of_neu(neu: Path) -> None:
+@pytest.mark.parametrize("name", shipped())
+def test_a_shipped_model_was_trained_on_all_of_neu(neu: Path, name: str) -> None:
     """File and network agree on all 1,800 images, and its card names the pixels of every one."""
-    classifier = steelsight.load("pdmsnet-neu")
+    classifier = steelsight.load(name)
     samples = catalog.read(neu / "neu-cls").samples
     greys = [images.decode(sample.path) for sample in samples]
     assert {images.fingerprint(grey) for grey in greys} == set(classifier.card.training_images)
-    network = GreyNetwork(timm.create_model("pdmsnet", pretrained=True, in_chans=1), 1).eval()
+    network = GreyNetwork(timm.create_model(classifier.card.model, pretrained=True, in_chans=1), 1).eval()
     changed = 0
     for start in range(0, len(greys), 50):
         batch = [images.resize(grey, classifier.card.size) for grey in greys[start : start + 50]]
@@ -63,3 +65,11 @@ def test_the_shipped_model_was_trained_on_all_of_neu(neu: Path) -> None:
         changed += int((logits.argmax(1) != expected.argmax(1).numpy()).sum())
         np.testing.assert_allclose(maps.mean((2, 3)), logits, atol=1e-4)
     assert changed == 0
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_a_shipped_file_scans(name: str) -> None:
+    strip = np.concatenate([draw(label, 0, 200).pixels for label in CLASSES], axis=1)
+    found = steelsight.load(name).scan(strip)
+    assert found.class_map.shape[0] == len(catalog.NEU_CLASSES)
+    assert all(0 <= region.x < region.x + region.width <= strip.shape[1] for region in found.regions)

@@ -15,6 +15,7 @@ from timm.models.byobnet import RepVggBlock
 from torch import Tensor, nn
 
 from steelsight.models.classmap import ClassMapNetwork
+from steelsight.models.pretrained import in_three_channels
 
 __all__ = ["MillNet"]
 
@@ -72,7 +73,10 @@ def _conv_norm_act(in_chans: int, channels: int, stride: int, dilation: int) -> 
     return nn.Sequential(conv, nn.BatchNorm2d(channels), nn.ReLU())
 
 
-def _cfg() -> dict[str, Any]:
+FIRST = "layers.0.0"
+
+
+def _cfg(**changes: Any) -> dict[str, Any]:
     return {
         "num_classes": 6,
         "input_size": (1, 200, 200),
@@ -81,8 +85,9 @@ def _cfg() -> dict[str, Any]:
         "interpolation": "bilinear",
         "mean": (0.4,),
         "std": (0.2,),
-        "first_conv": "layers.0.0",
+        "first_conv": FIRST,
         "classifier": "classifier",
+        **changes,
     }
 
 
@@ -92,7 +97,8 @@ default_cfgs = generate_default_cfgs(
 
 
 def _create(variant: str, pretrained: bool, layers: Sequence[Sequence[int]], changes: dict[str, Any]) -> MillNet:
-    return build_model_with_cfg(MillNet, variant, pretrained, **{"layers": layers, **changes})
+    options = {"layers": layers, **changes}
+    return build_model_with_cfg(MillNet, variant, pretrained, pretrained_filter_fn=in_three_channels(FIRST), **options)
 
 
 @register_model

@@ -10,7 +10,6 @@ Inputs are (batch, in_chans, height, width); logits are (batch, num_classes).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import resources
 from typing import Any, cast
 
 import torch
@@ -19,6 +18,7 @@ from timm.models import build_model_with_cfg, generate_default_cfgs, register_mo
 from torch import Tensor, nn
 
 from steelsight.models.classmap import ClassMapNetwork
+from steelsight.models.pretrained import in_three_channels, weights_file
 
 __all__ = ["Fire", "PartialGroup", "PdmsNet"]
 
@@ -200,20 +200,14 @@ default_cfgs = generate_default_cfgs(
         "squeezenet_bn_sc.untrained": _cfg(),
         "squeezenet_separable.untrained": _cfg(),
         "squeezenet_dms.untrained": _cfg(),
-        "pdmsnet.neu": _cfg(file=str(resources.files("steelsight") / "weights" / "pdmsnet-neu.safetensors")),
+        "pdmsnet.neu": _cfg(file=weights_file("pdmsnet-neu")),
     }
 )
 
 
-def _to_three_channels(weights: dict[str, Tensor], _: nn.Module) -> dict[str, Tensor]:
-    """Shipped weights have a grey stem; timm expects three channels and adapts them to any other number."""
-    stem = weights["stem.weight"]
-    return {**weights, "stem.weight": stem.expand(-1, 3, -1, -1) / 3 if stem.shape[1] == 1 else stem}
-
-
 def _create(variant: str, pretrained: bool, defaults: dict[str, Any], changes: dict[str, Any]) -> PdmsNet:
     options = {**defaults, **changes}
-    return build_model_with_cfg(PdmsNet, variant, pretrained, pretrained_filter_fn=_to_three_channels, **options)
+    return build_model_with_cfg(PdmsNet, variant, pretrained, pretrained_filter_fn=in_three_channels("stem"), **options)
 
 
 @register_model
