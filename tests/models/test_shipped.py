@@ -69,7 +69,7 @@ def test_a_shipped_model_was_trained_on_all_of_neu(neu: Path, name: str) -> None
 
 @pytest.mark.parametrize("name", shipped())
 def test_a_shipped_file_scans(name: str) -> None:
-    strip = np.concatenate([draw(label, 0, 200).pixels for label in CLASSES], axis=1)
+    strip = np.concatenate([draw(label, 0, 256).pixels for label in CLASSES], axis=1)
     found = steelsight.load(name).scan(strip)
     assert found.class_map.shape[0] == len(catalog.NEU_CLASSES)
     assert all(0 <= region.x < region.x + region.width <= strip.shape[1] for region in found.regions)
