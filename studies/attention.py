@@ -41,7 +41,7 @@ def draw(out: Path, data: str, models: Sequence[str]) -> None:
             sheet.paste(_heated(classifier, grey, label), (column * (SIDE + GAP), top))
         pen.text((4, top + 3), label, fill="white", stroke_fill="black", stroke_width=2)
     out.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(out)
+    sheet.quantize(colors=128).save(out, optimize=True)
 
 
 def _pictures(data: str) -> dict[str, GreyImage]:
