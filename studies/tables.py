@@ -1,4 +1,4 @@
-"""Writes the model card and the README's table from the committed results: `python studies/tables.py`.
+"""Writes the model cards and the README's table from the committed results: `python studies/tables.py`.
 
 A test holds the pages equal to what this makes, so no figure in them is typed.
 """
@@ -23,37 +23,43 @@ from steelsight.models.counting import parameters
 
 ROOT = Path(__file__).parents[1]
 STUDIES = ROOT / "studies"
-README, CARD = ROOT / "README.md", ROOT / "docs" / "model-cards" / "pdmsnet-neu.md"
+README, CARDS = ROOT / "README.md", ROOT / "docs" / "model-cards"
 BEGIN, END = "<!-- results: begin, made by studies/tables.py -->", "<!-- results: end -->"
 PROTOCOLS = {
     "neu-cls-published": "published: random folds, test images overlap training images",
     studies.GROUPS: "**leak-free**: images that share pixels are kept together (495 groups)",
     "neu-cls-leak-free": "leak-free by the 516 groups known at first, which cut 19 overlaps",
 }
+SHIPPED = {"millnet-neu": "millnet", "pdmsnet-neu": "pdmsnet"}
+"""Shipped models, and the studies of their siblings."""
 
 
 def pages() -> dict[Path, str]:
     """Every generated page with its text."""
     cells = archive.load(STUDIES / "results")
+    shown = [(study, protocol) for study in SHIPPED.values() for protocol in list(PROTOCOLS)[:2]]
+    table = _table([row for row in shown if _chosen(*row, cells)], cells)
     return {
-        README: _between_marks(README.read_text(encoding="utf-8"), _table(cells, list(PROTOCOLS)[:2])),
-        CARD: _card(cells),
+        README: _between_marks(README.read_text(encoding="utf-8"), table),
+        **{CARDS / f"{name}.md": _card(name, study, cells) for name, study in SHIPPED.items()},
     }
 
 
-def _chosen(cells: Sequence[Kept], protocol: str) -> list[Kept]:
-    study = replace(studies.load(STUDIES, "pdmsnet"), protocols=tuple(PROTOCOLS))
+def _chosen(name: str, protocol: str, cells: Sequence[Kept]) -> list[Kept]:
+    """The cells of a study's first network that have scores."""
+    study = replace(studies.load(STUDIES, name), protocols=tuple(PROTOCOLS))
     return [cell for cell in studies.results_of(STUDIES, study, study.networks[0], protocol, cells) if cell.scores]
 
 
-def _table(cells: Sequence[Kept], protocols: Sequence[str]) -> str:
+def _table(rows: Sequence[tuple[str, str]], cells: Sequence[Kept]) -> str:
+    """A line for each study and protocol."""
     lines = [
-        "| PDMSNet on NEU-CLS | folds | seeds | wrong | accuracy % | 95 % interval | nearest neighbour: grey, LBP |",
+        "| on NEU-CLS | folds | seeds | wrong | accuracy % | 95 % interval | nearest neighbour: grey, LBP |",
         "|---|---|---|---|---|---|---|",
     ]
     measured = json.loads((STUDIES / "results" / "baselines.json").read_text(encoding="utf-8"))["accuracies"]
-    for protocol in protocols:
-        words, chosen = PROTOCOLS[protocol], _chosen(cells, protocol)
+    for study, protocol in rows:
+        words, chosen = f"`{study}`, {PROTOCOLS[protocol]}", _chosen(study, protocol, cells)
         pooled = archive.pool(chosen, foldfile.read(STUDIES / "folds" / f"{protocol}.csv"), studies.group_of(STUDIES))
         folds, seeds = ({getattr(cell.key, name) for cell in chosen} for name in ("fold", "seed"))
         beside = ", ".join(f"{100 * mean(values):.1f}" for values in measured[protocol].values())
@@ -76,39 +82,12 @@ def _between_marks(text: str, table: str) -> str:
     return re.sub(f"{re.escape(BEGIN)}.*{re.escape(END)}", lambda _: f"{BEGIN}\n{table}\n{END}", text, flags=re.DOTALL)
 
 
-ABOUT = """# Model card: pdmsnet-neu
-
-Made by `studies/tables.py` from `studies/results/`; do not edit by hand.
-
-* **What it is.** PDMSNet (paper 1), {printed:,} parameters as printed, {grey:,} with the grey first layer that is
-  shipped; 224x224 pixels; six classes: crazing, inclusion, patches, pitted_surface, rolled-in_scale, scratches.
-* **Trained on** all 1,800 images of NEU-CLS, from scratch, with the recipe that was frozen on a part of them. Nothing
-  is left to test this very file on: the scores below are those of its **siblings**, trained by the same recipe on part
-  of the data, each scored once on a fold whose pictures it never saw. On published folds it saw pictures that share
-  pixels with most of them.
-* **Recipe.** [default.yaml](../../studies/recipes/default.yaml).
-* **Not for** defects beyond these classes: it knows no defect-free steel and always names one of the six.
-* **Licence.** The code is Apache-2.0. The owners of NEU-CLS state no licence for their images; see NOTICE.
-
-## Scores of the siblings
-
-{table}
-
-Mean and population deviation over the cells (a cell is a fold with a seed). Intervals are of the share of right
-answers, by draws of whole groups of images that share pixels. Baselines are nearest neighbours on grey mean and
-deviation, and on local binary patterns, on the same folds.
-
-The recipe was chosen on a validation part outside the test folds 0 of the published and of the first leak-free folds
-(docs/decisions.md, 5 and 6); pictures of the other folds, and of the 495 groups, are among those that it was chosen
-on. The test part of every fold was looked at once.
-"""
-
-
-def _card(cells: Sequence[Kept]) -> str:
-    printed, grey = (parameters(timm.create_model("pdmsnet", in_chans=channels)) for channels in (3, 1))
-    chosen = {protocol: found for protocol in PROTOCOLS if (found := _chosen(cells, protocol))}
-    sections = [ABOUT.format(printed=printed, grey=grey, table=_table(cells, list(chosen)))]
-    return "\n".join([*sections, *(_section(protocol, found) for protocol, found in chosen.items())])
+def _card(name: str, study: str, cells: Sequence[Kept]) -> str:
+    printed, grey = (parameters(timm.create_model(study, in_chans=channels)) for channels in (3, 1))
+    chosen = {protocol: found for protocol in PROTOCOLS if (found := _chosen(study, protocol, cells))}
+    words = (STUDIES / "cards" / f"{name}.md").read_text(encoding="utf-8")
+    about = words.format(printed=printed, grey=grey, table=_table([(study, protocol) for protocol in chosen], cells))
+    return "\n".join([about, *(_section(protocol, found) for protocol, found in chosen.items())])
 
 
 def _section(protocol: str, cells: Sequence[Kept]) -> str:

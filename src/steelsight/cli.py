@@ -40,7 +40,7 @@ Fold = Annotated[int, typer.Option(help="The fold that is the test part.", min=0
 @app.command()
 def inspect(
     paths: Annotated[list[Path], typer.Argument(help="Photographs, or folders of them.", metavar="PATH...")],
-    model: ModelOption = "pdmsnet-neu",
+    model: ModelOption = "millnet-neu",
     out: Annotated[Path | None, typer.Option(help="Folder for report.html, CSV and JSON lines.")] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="JSON lines on standard output; no files without --out.")

@@ -15,7 +15,7 @@ from timm.models.byobnet import RepVggBlock
 from torch import Tensor, nn
 
 from steelsight.models.classmap import ClassMapNetwork
-from steelsight.models.pretrained import in_three_channels
+from steelsight.models.pretrained import weights_file
 
 __all__ = ["MillNet"]
 
@@ -73,9 +73,6 @@ def _conv_norm_act(in_chans: int, channels: int, stride: int, dilation: int) -> 
     return nn.Sequential(conv, nn.BatchNorm2d(channels), nn.ReLU())
 
 
-FIRST = "layers.0.0"
-
-
 def _cfg(**changes: Any) -> dict[str, Any]:
     return {
         "num_classes": 6,
@@ -85,20 +82,23 @@ def _cfg(**changes: Any) -> dict[str, Any]:
         "interpolation": "bilinear",
         "mean": (0.4,),
         "std": (0.2,),
-        "first_conv": FIRST,
+        "first_conv": "layers.0.0",
         "classifier": "classifier",
         **changes,
     }
 
 
 default_cfgs = generate_default_cfgs(
-    {"millnet_small.untrained": _cfg(), "millnet.untrained": _cfg(), "millnet_large.untrained": _cfg()}
+    {
+        "millnet_small.untrained": _cfg(),
+        "millnet.neu": _cfg(file=weights_file("millnet-neu")),
+        "millnet_large.untrained": _cfg(),
+    }
 )
 
 
 def _create(variant: str, pretrained: bool, layers: Sequence[Sequence[int]], changes: dict[str, Any]) -> MillNet:
-    options = {"layers": layers, **changes}
-    return build_model_with_cfg(MillNet, variant, pretrained, pretrained_filter_fn=in_three_channels(FIRST), **options)
+    return build_model_with_cfg(MillNet, variant, pretrained, **{"layers": layers, **changes})
 
 
 @register_model

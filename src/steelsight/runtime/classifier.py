@@ -22,7 +22,7 @@ from steelsight.runtime import card as cards
 from steelsight.runtime import regions, scanning
 from steelsight.runtime.engines import Batch, Engine, OnnxRuntime, cores, scanner, start
 
-DEFAULT_MODEL = "pdmsnet-neu"
+DEFAULT_MODEL = "millnet-neu"
 RUN_FILE = "model.onnx"
 """What `steelsight train` calls the file in a run's folder."""
 BATCH = 16
