@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint bench clean
 
 demo: $(VENV)/installed
 ifdef PHOTOS
@@ -26,6 +26,12 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check src tests studies benchmarks
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# About ten minutes on two idle cores. What benchmarks/results holds already is not measured again: delete it first.
+bench: $(VENV)/installed
+	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks.growth
+	$(BIN)/python -m benchmarks.page
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

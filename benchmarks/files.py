@@ -1,0 +1,93 @@
+"""Networks with random weights as model files: speed does not depend on the weights."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from benchmarks.networks import CLASSES, make
+from benchmarks.records import Counted, Variant
+from torch import Tensor, nn
+
+from steelsight.evaluation.studies import Network
+from steelsight.models.counting import PAPER_1, PAPER_2, Rule, macs, parameters
+from steelsight.models.grey import GreyNetwork
+from steelsight.records import Card, Sample
+from steelsight.training.export import export
+from steelsight.training.pictures import Pictures
+from steelsight.training.reduce import reduce
+
+PRODUCTS: Rule = {kind: rule[kind] for kind, rule in ((nn.Conv2d, PAPER_1), (nn.Linear, PAPER_2))}
+"""What a matrix product could do at the processor's peak; activations and averages are left out."""
+MADE_FOR_A_SIZE = ("effnet", "ilcs")
+
+
+class Alone(GreyNetwork):
+    """A network without the class map that this project would work out beside its logits."""
+
+    def with_map(self, grey: Tensor) -> tuple[Tensor, Tensor]:
+        logits = self(grey)
+        return logits, logits[:, :, None, None]
+
+
+def path_of(folder: Path, variant: Variant) -> Path:
+    return folder / f"{variant.network}-{variant.size}-{variant.engine}-{variant.precision}.onnx"
+
+
+def write(variants: Sequence[Variant], folder: Path, samples: Sequence[Sample]) -> list[str]:
+    """Writes the files, fp32 before what is made from it; returns a sentence for each that cannot be made.
+
+    samples: a few pictures, which decide the ranges of 8-bit numbers.
+    """
+    torch.set_num_threads(1)
+    problems = []
+    for variant in variants:
+        try:
+            _WRITERS.get((variant.engine, variant.precision), _write_reduced)(variant, folder, samples)
+        except Exception as error:  # exporters raise nearly anything, and one network must not stop the others
+            reason = (str(error) or repr(error)).splitlines()[0]
+            problems.append(f"{variant}: the file cannot be made ({reason}).")
+    return problems
+
+
+def count(network: str, size: int) -> Counted:
+    with torch.device("meta"):  # shapes are enough, and cost neither time nor memory
+        made = _make(network, size, in_chans=1)
+        return Counted(network, size, parameters(made), macs(made, (1, size, size), PRODUCTS))
+
+
+def _make(network: str, size: int, in_chans: int) -> nn.Module:
+    torch.manual_seed(0)
+    options = {"img_size": size} if network in MADE_FOR_A_SIZE else {}
+    return make(Network(network, network, options, {}, {}), size, len(CLASSES), in_chans)
+
+
+def _write_grey(variant: Variant, folder: Path, samples: Sequence[Sample]) -> None:
+    network = _make(variant.network, variant.size, in_chans=1)
+    has_free_map = hasattr(network, "forward_map")
+    grey = (GreyNetwork if has_free_map else Alone)(network, in_chans=1)
+    card = Card(variant.network, CLASSES, (variant.size, variant.size))
+    export(grey, card, path_of(folder, variant), Pictures(samples[:1]))
+
+
+def _write_reduced(variant: Variant, folder: Path, samples: Sequence[Sample]) -> None:
+    source = path_of(folder, Variant(variant.network, variant.size))
+    reduce(source, path_of(folder, variant), samples, variant.engine, variant.precision)
+
+
+def _write_plain(variant: Variant, folder: Path, _: Sequence[Sample]) -> None:
+    network = _make(variant.network, variant.size, in_chans=3).eval()
+    example = torch.zeros(1, 3, variant.size, variant.size)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network, (example,), path_of(folder, variant), dynamo=True, external_data=False, verbose=False
+        )
+
+
+_WRITERS: Mapping[tuple[str, str], Callable[[Variant, Path, Sequence[Sample]], None]] = {
+    ("onnxruntime", "fp32"): _write_grey,
+    ("plain", "fp32"): _write_plain,
+}
