@@ -149,12 +149,12 @@ def test_peers_are_compared_at_millnets_size_and_their_own() -> None:
     assert Variant("resnet18", 96) in listed
 
 
-def test_a_matrix_product_that_torch_lacks_has_no_peak() -> None:
-    def missing() -> peak.Tensor:
+def test_the_fastest_matrix_product_counts_and_none_where_there_is_none() -> None:
+    def missing(side: int, cores: int) -> peak.Product:
         raise RuntimeError
 
-    assert peak.measure(missing, 8) is None
-    assert (peak.measure(peak.PRODUCTS["fp32"](8), 8) or 0) > 0
+    assert peak.measure([missing], 8, cores=1) is None
+    assert (peak.measure([missing, *peak.MAKERS["fp32"]], 8, cores=1) or 0) > 0
 
 
 def test_dots_lie_inside_the_axes_and_their_labels_apart() -> None:
