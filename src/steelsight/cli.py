@@ -116,6 +116,9 @@ def evaluate(
     data: Annotated[Path, typer.Argument(help="Labelled folder or CSV manifest.", metavar="DATA")],
     folds: Folds = None,
     fold: Fold = 0,
+    harsh: Annotated[
+        bool, typer.Option("--harsh", help="Also on 90 harsh versions of every photograph: light, noise, blur, dirt.")
+    ] = False,
     out: Annotated[Path, typer.Option(help="Folder for scores.json and report.html.")] = Path("steelsight-evaluation"),
 ) -> None:
     """Measure a model on labelled photographs."""
@@ -123,10 +126,21 @@ def evaluate(
         from steelsight.evaluation.command import evaluate_model
 
         console = _console()
-        evaluation = evaluate_model(model, data, out, folds, fold)
+        with console.status("evaluating") as status:
+
+            def say(done: int, of: int) -> None:
+                status.update(f"harsh photographs: {done} of {of}")
+
+            evaluation = evaluate_model(model, data, out, folds, fold, with_harsh=harsh, on_harsh=say)
         _complain(console, evaluation.problems)
         _print_scores(console, evaluation.scores, f"{model} on {data}")
         console.print(f"95 % interval of the accuracy: {evaluation.interval}")
+        if evaluation.harsh:
+            worst = evaluation.harsh.worst
+            console.print(
+                f"Harsh photographs: {100 * evaluation.harsh.mean:.2f} % in the mean, "
+                f"{100 * evaluation.harsh.by_kind[worst]:.2f} % for {worst}, the worst kind"
+            )
         if evaluation.seen:
             console.print(f"{evaluation.seen} of these pictures are among those that the model was trained on.")
         console.print(f"Report: {out / 'report.html'}", markup=False, soft_wrap=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -151,7 +152,7 @@ class Card:
     stride: int = 0
     """Pixels from one place of the class map to the next, where the network can scan pictures of any size; else 0."""
     reach: int = 0
-    """How many pixels above and below the first one of a place of the class map have a say in it."""
+    """Row n of the class map sees nothing farther than this many pixels from row n * stride; nor do columns."""
     format: int = 1
 
 
@@ -237,3 +238,36 @@ class Scores:
     confusion: tuple[tuple[int, ...], ...]
     mistakes: tuple[Mistake, ...]
     certainty: Certainty | None = None
+
+
+@dataclass(frozen=True)
+class HarshScores:
+    """Scores on harsh pictures: every picture in every kind and strength of the suite. Shares in 0..1."""
+
+    images: int
+    clean: float
+    """Accuracy on the pictures as they are."""
+    accuracy: Mapping[str, tuple[float, ...]]
+    """By kind, weakest strength first."""
+    never_trained_on: tuple[str, ...]
+    """Kinds that no training shows."""
+    certainty: Certainty
+    """Over all harsh pictures."""
+
+    @cached_property
+    def by_kind(self) -> Mapping[str, float]:
+        return {kind: fmean(values) for kind, values in self.accuracy.items()}
+
+    @property
+    def mean(self) -> float:
+        """Over kinds and strengths."""
+        return fmean(self.by_kind.values())
+
+    @property
+    def mean_never_trained_on(self) -> float:
+        return fmean(self.by_kind[kind] for kind in self.never_trained_on)
+
+    @property
+    def worst(self) -> str:
+        """The kind with the lowest accuracy over its strengths."""
+        return min(self.by_kind, key=self.by_kind.__getitem__)

@@ -29,6 +29,7 @@ from steelsight.records import (
     Finding,
     FloatArray,
     GreyImage,
+    HarshScores,
     Mistake,
     Prediction,
     Scores,
@@ -142,9 +143,12 @@ def write_scores(
     title: str,
     facts: Mapping[str, str] = NO_FACTS,
     charts: Sequence[Chart] = (),
+    harsh: HarshScores | None = None,
     pictures: Mapping[str, Thumbnail] = NO_PICTURES,
 ) -> None:
     """Writes a self-contained page: figures, table per class, confusion matrix, training curves and mistakes.
+
+    `harsh` adds what harsh pictures do to the accuracy.
 
     `charts` come from `curves.charts` or `curves.charts_side_by_side`. `pictures` are those of mistakes, by the
     mistake's image, with the heat map of the class it was taken for; mistakes without one are in the table alone. A
@@ -159,6 +163,7 @@ def write_scores(
             facts=facts,
             scores=scores,
             charts=charts,
+            harsh=harsh,
             cards=_cards(scores.mistakes, pictures),
             mistakes=sorted(scores.mistakes, key=lambda mistake: mistake.image),
         )

@@ -9,7 +9,9 @@ from steelsight.training.augment import augment
 from steelsight.training.recipe import Augmentation
 
 NOTHING = Augmentation(False, False, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0)
-EVERYTHING = Augmentation()
+EVERYTHING = Augmentation(
+    gamma=2.0, vignette=0.5, shot_noise=0.1, dust=0.5, dead_pixels=0.02, blur=2.0, gain=2.0, brightness=0.2
+)
 
 
 def batch(count: int = 4, height: int = 32, width: int = 32) -> Tensor:
@@ -79,6 +81,53 @@ def test_noise_is_no_stronger_than_asked() -> None:
     flat = torch.full((50, 1, 32, 32), 0.5)
     spread = augment(flat, only(noise=0.1), 0, 0, range(50)).std((1, 2, 3))
     assert 0.05 < float(spread.max()) < 0.11
+
+
+def test_noise_of_light_grows_with_the_light() -> None:
+    dark, bright = (
+        augment(torch.full((50, 1, 32, 32), level), only(shot_noise=0.1), 0, 0, range(50)).std((1, 2, 3))
+        for level in (0.1, 0.4)
+    )
+    np.testing.assert_allclose(bright, 2 * dark, rtol=0.02, atol=1e-4)
+    assert 0.05 < float(bright.max()) < 0.1 * np.sqrt(0.4) + 0.01
+
+
+def test_gamma_is_a_power_law_up_or_down() -> None:
+    flat = torch.full((50, 1, 16, 16), 0.25)
+    changed = augment(flat, only(gamma=2.0), 0, 0, range(50))[:, 0, 0, 0]
+    exponents = np.log(changed.numpy()) / np.log(0.25)
+    assert exponents.min() >= 0.5
+    assert exponents.min() < 0.7
+    assert exponents.max() <= 2.0
+    assert exponents.max() > 1.5
+
+
+def test_a_vignette_darkens_the_corners_alone() -> None:
+    changed = augment(torch.full((50, 1, 33, 33), 0.5), only(vignette=0.6), 0, 0, range(50))
+    np.testing.assert_allclose(changed[:, 0, 16, 16], 0.5, atol=1e-4)
+    corners = changed[:, 0, 0, 0].numpy()
+    assert corners.max() <= 0.5
+    assert 0.5 * 0.4 - 1e-3 <= corners.min() < 0.28
+
+
+def test_dust_is_dark_sparse_and_small() -> None:
+    changed = 0.5 - augment(torch.full((50, 1, 100, 100), 0.5), only(dust=1.0), 0, 0, range(50))
+    assert changed.min() >= -1e-6
+    assert changed.max() <= 0.3 + 1e-5
+    shares = (changed > 0.01).float().mean((1, 2, 3))
+    assert 0.01 < float(shares.max()) < 0.12
+
+
+def test_dead_pixels_are_as_many_as_asked() -> None:
+    flat = torch.full((50, 1, 32, 32), 0.5)
+    shares = ((augment(flat, only(dead_pixels=0.1), 0, 0, range(50)) - 0.5).abs() > 1e-3).float().mean((1, 2, 3))
+    assert 0.05 < float(shares.max()) <= 0.1
+
+
+def test_each_change_happens_to_its_share_of_the_pictures() -> None:
+    flat = torch.full((400, 1, 16, 16), 0.5)
+    changed = (augment(flat, only(brightness=0.3, share=0.25), 0, 0, range(400)) - 0.5).abs().amax((1, 2, 3)) > 1e-6
+    assert 0.18 < float(changed.float().mean()) < 0.32
 
 
 def test_other_shapes_than_squares_work() -> None:

@@ -50,6 +50,16 @@ def test_unused_pictures_are_in_no_part(tmp_path: Path) -> None:
     assert chosen == {Path(e.image).with_suffix("").as_posix() for e in entries if e.fold != foldfile.UNUSED}
 
 
+def test_pictures_without_a_group_are_each_their_own(tmp_path: Path) -> None:
+    found = samples(tmp_path, {"a": 50, "b": 40})
+    folds = fold_file(tmp_path / "folds.csv", found, tmp_path, None)
+    entries = foldfile.read(folds)
+    foldfile.write([replace(entries[0], group="of one coil"), *entries[1:]], folds)
+    parts, _ = choose_parts(found, tmp_path, Recipe(), folds, 2)
+    assert len(parts.training) + len(parts.validation) + len(parts.test) == len(found)
+    assert len(parts.validation) > 1
+
+
 def test_groups_of_the_fold_file_are_cut_nowhere(tmp_path: Path) -> None:
     found = samples(tmp_path, {"a": 60, "b": 60})
     groups = [f"{sample.label}{int(sample.path.stem) // 4}" for sample in found]

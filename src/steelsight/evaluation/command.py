@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from itertools import count
 from pathlib import Path
 
 from steelsight import images, report
 from steelsight.data import catalog, foldfile
-from steelsight.evaluation import gallery, results
+from steelsight.evaluation import gallery, results, robustness
 from steelsight.evaluation.evaluate import evaluate
 from steelsight.evaluation.metrics import Interval, accuracy_interval
 from steelsight.evaluation.provenance import provenance
 from steelsight.images import ImageError
-from steelsight.records import Prediction, Sample, Scores, SteelsightError
+from steelsight.records import Answer, HarshScores, Prediction, Sample, Scores, SteelsightError
 from steelsight.runtime.classifier import Classifier, load
+
+HARSH = "harsh.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +29,23 @@ class ModelEvaluation:
     interval: Interval
     problems: tuple[str, ...]
     seen: int
+    harsh: HarshScores | None
 
 
-def evaluate_model(model: str, data: Path, out: Path, folds: Path | None, fold: int) -> ModelEvaluation:
-    """Scores a model on a labelled folder, or on one fold of it. Raises SteelsightError."""
+def evaluate_model(
+    model: str,
+    data: Path,
+    out: Path,
+    folds: Path | None,
+    fold: int,
+    *,
+    with_harsh: bool = False,
+    on_harsh: Callable[[int, int], object] = lambda *_: None,
+) -> ModelEvaluation:
+    """Scores a model on a labelled folder, or on one fold of it; on harsh pictures as well where asked for.
+
+    on_harsh: called with how many pictures were made harsh, and how many there are. Raises SteelsightError.
+    """
     classifier = load(model)
     with _writing(out):
         out.mkdir(parents=True, exist_ok=True)
@@ -50,12 +66,28 @@ def evaluate_model(model: str, data: Path, out: Path, folds: Path | None, fold: 
         "Seen in training": f"{seen} of {found.scores.images} pictures (same pixels)",
         "95 % interval of the accuracy": str(interval),
     }
+    harsh = _harsh(classifier, found.answers, root, on_harsh) if with_harsh else None
     with _writing(out):
         results.write(out, replace(found, problems=problems), facts, provenance())
+        (out / HARSH).unlink(missing_ok=True)
+        if harsh:
+            summed = {"mean": harsh.mean, "mean_never_trained_on": harsh.mean_never_trained_on, "worst": harsh.worst}
+            held = {"facts": facts, "harsh": {**summed, **asdict(harsh)}, "provenance": provenance()}
+            results.write_json(out / HARSH, held)
         title = f"{classifier.name} on {root.name}"
         wrong = gallery.thumbnails(classifier, [mistake.image for mistake in found.scores.mistakes], root)
-        report.write_scores(out / "report.html", found.scores, title=title, facts=facts, pictures=wrong)
-    return ModelEvaluation(found.scores, interval, problems, seen)
+        report.write_scores(out / "report.html", found.scores, title=title, facts=facts, harsh=harsh, pictures=wrong)
+    return ModelEvaluation(found.scores, interval, problems, seen, harsh)
+
+
+def _harsh(
+    classifier: Classifier, answers: Sequence[Answer], root: Path, on_harsh: Callable[[int, int], object]
+) -> HarshScores:
+    """Of the pictures that could be read; they are decoded one after another, so memory stays flat."""
+    done = count(1)
+    pictures = ((Path(answer.image).name, images.decode(root / answer.image)) for answer in answers)
+    clean, harsh = robustness.answers(classifier, pictures, lambda: on_harsh(next(done), len(answers)))
+    return robustness.harsh_scores([classifier.classes.index(answer.truth) for answer in answers], clean, harsh)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -64,13 +65,18 @@ def certainty(classes: Sequence[str], answers: Sequence[Answer]) -> Certainty:
     """Top-k accuracy, calibration error, Brier score and log-loss of the answers' scores."""
     shares = np.array([[answer.scores[name] for name in classes] for answer in answers], np.float64)
     shares = shares / shares.sum(axis=1, keepdims=True)
-    truth = np.array([classes.index(answer.truth) for answer in answers])
+    return certainty_of(shares, np.array([classes.index(answer.truth) for answer in answers]))
+
+
+def certainty_of(shares: npt.NDArray[np.floating[Any]], truth: npt.NDArray[np.integer[Any]]) -> Certainty:
+    """Scores that add up to 1, shape (answers, classes), and the numbers of the true classes -> what they are worth."""
+    shares = shares.astype(np.float64)
     of_truth = shares[np.arange(len(truth)), truth]
     # Ties count against the model.
     place = (shares >= of_truth[:, None]).sum(axis=1)
-    one_hot = np.eye(len(classes))[truth]
+    one_hot = np.eye(shares.shape[1])[truth]
     return Certainty(
-        top_k={str(k): float((place <= k).mean()) for k in TOP if k <= len(classes)},
+        top_k={str(k): float((place <= k).mean()) for k in TOP if k <= shares.shape[1]},
         calibration_error=calibration_error(shares.max(axis=1), shares.argmax(axis=1) == truth),
         brier=float(((shares - one_hot) ** 2).sum(axis=1).mean()),
         log_loss=float(-np.log(np.clip(of_truth, np.finfo(np.float64).eps, 1)).mean()),

@@ -6,16 +6,31 @@ an uninterrupted one would have drawn, whatever the batches and however many pro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from functools import cache
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from steelsight.training.recipe import Augmentation
 
-BLUR_RADIUS = 3
+Numbers = npt.NDArray[np.float64]
+
+BLUR_REACH = 2.0
+"""Radius of a blur, in its standard deviations."""
+GRAIN = 2**20
+"""Numbers of a noise that is drawn once; each picture takes a part of it, which costs next to nothing."""
+DUST = 40
+"""Specks on 100x100 pixels at most."""
+DUST_MARGIN = 256
+"""How much wider and higher than the pictures the field is that their dust is taken from."""
+SPECK_DEPTH = 0.3
+"""How much darker, of 0..1, the darkest speck is than the steel around it."""
+SPECK_RADIUS = 2.5
 
 
 def augment(grey: Tensor, how: Augmentation, seed: int, epoch: int, numbers: Sequence[int]) -> Tensor:
@@ -24,20 +39,25 @@ def augment(grey: Tensor, how: Augmentation, seed: int, epoch: int, numbers: Seq
     numbers: what identifies each picture of the batch within the run.
     """
     generators = [np.random.default_rng((seed, epoch, number)) for number in numbers]
-    matrices = torch.tensor(np.stack([_placement(how, rng) for rng in generators]), dtype=grey.dtype)
-    light = torch.tensor(np.stack([_light(how, rng) for rng in generators]), dtype=grey.dtype)
-    widths = [rng.uniform(0, how.blur) * (rng.random() < 0.5) for rng in generators]
-    noise = torch.cat([_noise(how, rng, grey.shape[1:]) for rng in generators]) if how.noise else None
-    grey = _place(grey, matrices.to(grey.device))
-    if how.blur:
-        grey = _blur(grey, torch.tensor(widths, dtype=grey.dtype, device=grey.device))
-    grey = _relight(grey, light.to(grey.device))
-    if noise is not None:
-        grey = grey + noise.to(grey.device, grey.dtype)
+
+    def drawn(draw: Callable[[Augmentation, np.random.Generator], Numbers]) -> Tensor:
+        return torch.tensor(np.stack([draw(how, rng) for rng in generators]), dtype=grey.dtype, device=grey.device)
+
+    grey = _place(grey, drawn(_placement))
+    light = drawn(_light)
+    grey = _blur(grey, drawn(_blur_width), math.ceil(BLUR_REACH * how.blur))
+    if how.dust:
+        grey = grey - torch.stack([_specks(how, rng, grey.shape[2:]) for rng in generators]).to(grey)
+    grey = _relight(grey, light)
+    if how.noise or how.shot_noise:
+        grain = torch.stack([_grain(rng, grey.shape[2:]) for rng in generators]).to(grey)
+        grey = grey + grain * _deviation(grey, drawn(_noise))
+    if how.dead_pixels:
+        _stick(grey, how, generators)
     return grey.clamp(0, 1)
 
 
-def _placement(how: Augmentation, rng: np.random.Generator) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+def _placement(how: Augmentation, rng: np.random.Generator) -> Numbers:
     """2x3 matrix from output to input coordinates (-1..1): flip, turn, rotation, scale, a shift that stays inside."""
     angle = np.deg2rad(rng.uniform(-how.rotation, how.rotation)) + (np.pi / 2) * rng.integers(4) * how.turn
     zoom = how.scale ** rng.uniform(-1, 1)
@@ -49,16 +69,84 @@ def _placement(how: Augmentation, rng: np.random.Generator) -> np.ndarray[tuple[
     return np.array([[mirror * cosine, -mirror * sine, shift_x], [upside * sine, upside * cosine, shift_y]])
 
 
-def _light(how: Augmentation, rng: np.random.Generator) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Gain, brightness, and the slopes of the illumination ramp along x and y."""
-    direction, span = rng.uniform(0, 2 * np.pi), rng.uniform(0, how.ramp)
-    gain, brightness = how.gain ** rng.uniform(-1, 1), rng.uniform(-how.brightness, how.brightness)
-    return np.array([gain, brightness, span * np.cos(direction), span * np.sin(direction)])
+def _light(how: Augmentation, rng: np.random.Generator) -> Numbers:
+    """Gain, brightness, the slopes of the illumination ramp along x and y, gamma, and the vignette."""
+    direction, span = rng.uniform(0, 2 * np.pi), _strength(how.ramp, how, rng)
+    gain, gamma = (factor ** (_strength(1.0, how, rng) * rng.choice([-1, 1])) for factor in (how.gain, how.gamma))
+    brightness, vignette = _strength(how.brightness, how, rng) * rng.choice([-1, 1]), _strength(how.vignette, how, rng)
+    return np.array([gain, brightness, span * np.cos(direction), span * np.sin(direction), gamma, vignette])
 
 
-def _noise(how: Augmentation, rng: np.random.Generator, shape: torch.Size) -> Tensor:
-    generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
-    return torch.randn(1, *shape, generator=generator) * rng.uniform(0, how.noise)
+def _strength(most: float, how: Augmentation, rng: np.random.Generator) -> float:
+    """Of a change: 0 in the pictures that it spares."""
+    return rng.uniform(0, most) * (rng.random() < how.share)
+
+
+def _blur_width(how: Augmentation, rng: np.random.Generator) -> Numbers:
+    """Standard deviation in pixels; every second picture stays sharp."""
+    return np.array(_strength(how.blur, how, rng) * (rng.random() < 0.5))
+
+
+def _noise(how: Augmentation, rng: np.random.Generator) -> Numbers:
+    """Standard deviation of the noise everywhere, and of the noise of light at white."""
+    return np.array([_strength(how.noise, how, rng), _strength(how.shot_noise, how, rng)])
+
+
+def _grain(rng: np.random.Generator, shape: torch.Size) -> Tensor:
+    """Noise of standard deviation 1, shape (1, height, width): a part of the same noise for all."""
+    held, count = _held_grain(GRAIN + shape.numel()), shape.numel()
+    start = int(rng.integers(GRAIN))
+    return held[start : start + count].view(1, *shape)
+
+
+@cache
+def _held_grain(count: int) -> Tensor:
+    return torch.randn(count, generator=torch.Generator().manual_seed(0))
+
+
+def _deviation(grey: Tensor, noise: Tensor) -> Tensor:
+    """Standard deviation of the noise at each pixel."""
+    everywhere, at_white = (value[:, None, None, None] for value in noise.unbind(1))
+    return everywhere + at_white * grey.clamp(0, 1).sqrt() if bool(at_white.any()) else everywhere
+
+
+def _specks(how: Augmentation, rng: np.random.Generator, shape: torch.Size) -> Tensor:
+    """How much darker dust makes each pixel, shape (1, height, width)."""
+    share = _strength(how.dust, how, rng)
+    dust = _held_dust(*shape)
+    top, left = (int(rng.integers(held - side + 1)) for held, side in zip(dust.shape[1:], shape, strict=True))
+    rank, depth = dust[:, top : top + shape[0], left : left + shape[1]].unbind()
+    return torch.where(rank < share, depth, 0.0)[None]
+
+
+def _stick(grey: Tensor, how: Augmentation, generators: Sequence[np.random.Generator]) -> None:
+    """Sets single pixels of each picture to levels of their own, in place."""
+    pixels = grey.flatten(1)
+    for picture, rng in zip(pixels, generators, strict=True):
+        count = int(_strength(how.dead_pixels, how, rng) * picture.numel())
+        picture[torch.from_numpy(rng.integers(picture.numel(), size=count))] = torch.from_numpy(
+            rng.random(count, np.float32)
+        ).to(grey)
+
+
+@cache
+def _held_dust(height: int, width: int) -> Tensor:
+    """A wide field of specks that each picture takes a part of: which share of dust shows each pixel's, and its depth.
+
+    Shape (2, height, width); the whole field has DUST specks on 100x100 pixels.
+    """
+    rng = np.random.default_rng(0)
+    field = np.zeros((2, height + DUST_MARGIN, width + DUST_MARGIN), np.float32)
+    field[0] = 2.0  # more than any share
+    for _ in range(round(DUST * field[0].size / 100**2)):
+        y, x = rng.uniform(0, field.shape[1]), rng.uniform(0, field.shape[2])
+        radius = rng.uniform(0.5, SPECK_RADIUS)
+        top, left = max(0, int(y - radius)), max(0, int(x - radius))
+        part = field[:, top : int(y + radius) + 2, left : int(x + radius) + 2]
+        rows, columns = np.ogrid[: part.shape[1], : part.shape[2]]
+        is_inside = (rows + top - y) ** 2 + (columns + left - x) ** 2 <= radius**2
+        part[:, is_inside] = np.array([rng.uniform(), rng.uniform(0, SPECK_DEPTH)])[:, None]
+    return torch.from_numpy(field)
 
 
 def _place(grey: Tensor, matrices: Tensor) -> Tensor:
@@ -73,21 +161,30 @@ def _place(grey: Tensor, matrices: Tensor) -> Tensor:
     )
 
 
-def _blur(grey: Tensor, widths: Tensor) -> Tensor:
+def _blur(grey: Tensor, widths: Tensor, radius: int) -> Tensor:
     """Gaussian blur with a standard deviation of its own for every picture, pixels; 0 leaves a picture as it is."""
-    steps = torch.arange(-BLUR_RADIUS, BLUR_RADIUS + 1, device=grey.device, dtype=grey.dtype)
-    kernels = torch.exp(-0.5 * (steps / widths.clamp(min=1e-3)[:, None]) ** 2)
+    numbers = torch.nonzero(widths)[:, 0]
+    if not len(numbers):
+        return grey
+    steps = torch.arange(-radius, radius + 1, device=grey.device, dtype=grey.dtype)
+    kernels = torch.exp(-0.5 * (steps / widths[numbers].clamp(min=1e-3)[:, None]) ** 2)
     kernels = kernels / kernels.sum(1, keepdim=True)
-    count, _, height, width = grey.shape
-    padded = F.pad(grey, [BLUR_RADIUS] * 4, mode="reflect").transpose(0, 1)
-    rows = F.conv2d(padded, kernels[:, None, None, :], groups=count)
-    return F.conv2d(rows, kernels[:, None, :, None], groups=count).transpose(0, 1).reshape(count, 1, height, width)
+    padded = F.pad(grey[numbers], [radius] * 4, mode="reflect")
+    rows = F.conv2d(padded.transpose(0, 1), kernels[:, None, None, :], groups=len(numbers))
+    grey = grey.clone()
+    grey[numbers] = F.conv2d(rows, kernels[:, None, :, None], groups=len(numbers)).transpose(0, 1)
+    return grey
 
 
 def _relight(grey: Tensor, light: Tensor) -> Tensor:
-    gain, brightness, slope_x, slope_y = (value[:, None, None, None] for value in light.unbind(1))
+    gain, brightness, slope_x, slope_y, gamma, vignette = (value[:, None, None, None] for value in light.unbind(1))
     height, width = grey.shape[2:]
     x = torch.linspace(-0.5, 0.5, width, device=grey.device, dtype=grey.dtype)
     y = torch.linspace(-0.5, 0.5, height, device=grey.device, dtype=grey.dtype)[:, None]
+    if not bool((gamma == 1).all()):
+        grey = grey.clamp(min=1e-3) ** gamma
     mean = grey.mean((1, 2, 3), keepdim=True)
-    return (grey - mean) * gain + mean + brightness + slope_x * x + slope_y * y
+    relit = torch.addcmul(slope_x * x + (slope_y * y + (mean * (1 - gain) + brightness)), grey, gain)
+    if bool(vignette.any()):
+        relit *= (1 - 2 * vignette * x**2) - 2 * vignette * y**2
+    return relit

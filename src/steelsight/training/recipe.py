@@ -43,6 +43,18 @@ class Augmentation:
     """Largest standard deviation of a Gaussian blur, pixels."""
     noise: float = 0.04
     """Largest standard deviation of pixel noise."""
+    gamma: float = 1.0
+    """Largest exponent of a power law of the light, up or down."""
+    vignette: float = 0.0
+    """Largest share of the light that is lost in the corners."""
+    shot_noise: float = 0.0
+    """Largest standard deviation of the noise of light at white; it grows with the root of the light."""
+    dust: float = 0.0
+    """Largest share of the dust that `augment.DUST` says, 0 to 1."""
+    dead_pixels: float = 0.0
+    """Largest share of pixels that are stuck at a level of their own."""
+    share: float = 1.0
+    """Share of the pictures that each change of light, sharpness and noise happens to, drawn for each by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +208,8 @@ def _check(recipe: Recipe, where: str) -> None:
         "average_decay: give a share from 0 to 1": not 0 <= recipe.average_decay < 1,
         "validation_share: give a share from 0 to 0.5": not 0 <= recipe.validation_share <= 0.5,
         f"precision: give one of {', '.join(PRECISIONS)}": recipe.precision not in PRECISIONS,
-        "augmentation: scale and gain are factors of 1 or more, the rest 0 or more": (
-            min(recipe.augmentation.scale, recipe.augmentation.gain) < 1
+        "augmentation: scale, gain and gamma are factors of 1 or more, the rest 0 or more": (
+            min(recipe.augmentation.scale, recipe.augmentation.gain, recipe.augmentation.gamma) < 1
             or min(asdict(recipe.augmentation).values()) < 0
         ),
     }

@@ -110,7 +110,8 @@ def choose_parts(
     if folds is not None:
         assigned, remarks = foldfile.match_samples(samples, root, folds)
         foldfile.check_fold(fold, assigned, folds)
-        groups = {s.path: e.group for s, e in zip(samples, assigned, strict=True) if e.group}
+        if any(entry.group for entry in assigned):
+            groups = {s.path: e.group or str(s.path) for s, e in zip(samples, assigned, strict=True)}
         test = [s for s, e in zip(samples, assigned, strict=True) if e.fold == fold]
         apart = {fold, foldfile.UNUSED}
         training, validation = [s for s, e in zip(samples, assigned, strict=True) if e.fold not in apart], []
