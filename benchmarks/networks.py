@@ -111,7 +111,7 @@ def exported(network: Network, folder: Path, pictures: Pictures) -> Classifier:
 
 def time_rounds(classifiers: Mapping[str, Classifier], picture: GreyImage, rounds: int) -> list[dict[str, float]]:
     """Milliseconds of one inference of every network, once a round."""
-    resized = {name: images.resize(picture, classifier.card.size) for name, classifier in classifiers.items()}
+    resized = {name: images.prepare(picture, classifier.card.size) for name, classifier in classifiers.items()}
     return [
         {name: _burst(classifier, resized[name]) for name, classifier in classifiers.items()} for _ in range(rounds)
     ]

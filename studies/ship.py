@@ -22,10 +22,9 @@ from steelsight.evaluation import archive, studies
 from steelsight.models.grey import GreyNetwork
 from steelsight.records import Card
 from steelsight.runtime.classifier import load
-from steelsight.training.export import export
+from steelsight.training.export import export, write_card
 from steelsight.training.fit import CHECKPOINT
 from steelsight.training.pictures import Pictures
-from steelsight.training.reduce import write_card
 
 STUDIES = Path(__file__).parent
 WEIGHTS = STUDIES.parent / "src" / "steelsight" / "weights"

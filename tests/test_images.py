@@ -12,6 +12,7 @@ import pytest
 from PIL import Image, ImageFile
 
 from steelsight import images
+from steelsight.data import synthetic
 from steelsight.images import ImageError
 
 HEIGHT, WIDTH = 24, 40
@@ -351,3 +352,32 @@ def test_resize_keeps_height_and_width_apart() -> None:
     small = images.resize(across, (12, 20))
     assert (small == small[:1]).all()
     assert (np.diff(small[0].astype(int)) > 0).all()
+
+
+def test_dead_columns_are_filled_from_those_beside_them() -> None:
+    steel = synthetic.draw("scratches", 0).pixels
+    broken = steel.copy()
+    for columns, level in (([0], 255), ([50], 3), ([90, 91], 200), ([199], 0)):
+        broken[:, columns] = level
+    mended = images.mend_columns(broken)
+    changed = np.nonzero((mended != broken).any(axis=0))[0]
+    assert set(changed) <= {0, 50, 90, 91, 199}
+    assert np.abs(mended.astype(int) - steel).mean() < 0.2 * np.abs(broken.astype(int) - steel).mean()
+    assert np.abs(mended[:, 50].astype(float) - steel[:, [49, 51]].mean(axis=1)).max() <= 0.5
+    assert np.array_equal(mended[:, 0], steel[:, 1])
+
+
+def test_what_is_no_dead_column_stays() -> None:
+    steel = synthetic.draw("scratches", 0).pixels
+    wide, nearly, flat = steel.copy(), steel.copy(), np.full((40, 60), 9, np.uint8)
+    wide[:, 20:30] = 255
+    nearly[:, 20], nearly[77, 20] = 255, 254
+    for grey in (steel, wide, nearly, flat, np.tile(np.arange(60, dtype=np.uint8), (40, 1))):
+        assert images.mend_columns(grey) is grey
+
+
+def test_a_mended_picture_needs_no_more_mending() -> None:
+    broken = synthetic.draw("patches", 1).pixels.copy()
+    broken[:, [7, 8, 100]] = 128
+    mended = images.mend_columns(broken)
+    assert images.mend_columns(mended) is mended

@@ -25,6 +25,8 @@ FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 1_000_000_000
 MIN_SIDE = 16
+MOST_DEAD = 4
+"""Dead columns side by side that can be filled; more are a part of the picture."""
 
 # Pillow's own remarks about sizes and tags; set once, since pictures are decoded by several threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -85,6 +87,37 @@ def resize(grey: GreyImage, size: tuple[int, int]) -> GreyImage:
     if grey.shape == size:
         return grey
     return np.asarray(Image.fromarray(grey).resize((size[1], size[0]), Image.Resampling.BILINEAR))
+
+
+def prepare(grey: GreyImage, size: tuple[int, int]) -> GreyImage:
+    """What every network is given, in training as at the line: dead columns mended, then resized to (height, width)."""
+    return resize(mend_columns(grey), size)
+
+
+def mend_columns(grey: GreyImage) -> GreyImage:
+    """Fills columns that a camera's dead pixels hold at one level from those beside them, shape (height, width).
+
+    A column is dead if its level never changes while those beside it do; up to MOST_DEAD side by side.
+    """
+    height, width = grey.shape
+    first = grey[0]
+    stuck = first == grey[-1]
+    for row in (height // 2, height // 3, height // 5):  # a few rows tell most pictures from those to be looked at
+        stuck &= first == grey[row]
+    if not stuck.any():
+        return grey
+    columns = np.flatnonzero(stuck)
+    columns = columns[(grey[:, columns] == first[columns]).all(axis=0)]
+    runs = [run for run in np.split(columns, np.flatnonzero(np.diff(columns) > 1) + 1) if 0 < len(run) <= MOST_DEAD]
+    if not runs or 2 * sum(map(len, runs)) > width:
+        return grey
+    mended = grey.copy()
+    for run in runs:
+        left, right = max(0, int(run[0]) - 1), min(width - 1, int(run[-1]) + 1)
+        beside = grey[:, [left if left not in run else right, right if right not in run else left]].astype(np.float32)
+        share = (np.arange(1, len(run) + 1) / (len(run) + 1))[None]
+        mended[:, run] = np.rint(beside[:, :1] * (1 - share) + beside[:, 1:] * share)
+    return mended
 
 
 def fingerprint(grey: GreyImage) -> str:

@@ -78,7 +78,8 @@ class Evidence:
 class Prediction:
     """What a model says of one picture.
 
-    Unreadable picture: `label` and `confidence` are None, `scores` and `regions` empty, `error` says why.
+    Unreadable picture: `label` and `confidence` are None, `scores` and `regions` empty, `error` says why. Of a picture
+    that the model rejects as none of its classes `label` is UNKNOWN, and confidence and scores are what they would be.
     """
 
     image: str
@@ -88,6 +89,8 @@ class Prediction:
     error: str | None = None
     class_map: FloatArray | None = field(default=None, repr=False, compare=False)
     """Logits before the average, shape (classes, map height, map width)."""
+    strangeness: float | None = field(default=None, repr=False, compare=False)
+    """How far the picture is from all that the model knows, where the model can tell; no unit."""
     find: Callable[[], Evidence] = field(default=Evidence, repr=False, compare=False)
     """Finds the evidence when it is first asked for: beside a running line the label alone is."""
 

@@ -170,7 +170,11 @@ def test_a_card_that_does_not_fit_the_graph_is_refused(
 def test_a_temperature_softens_without_changing_the_decision(
     model_file: Path, tmp_path: Path, classifier: Classifier, paths: list[Path]
 ) -> None:
-    softer = steelsight.load(changed(model_file, tmp_path, cards.dumps(replace(classifier.card, temperature=4.0))))
+    softer = steelsight.load(
+        changed(
+            model_file, tmp_path, cards.dumps(replace(classifier.card, temperature=4 * classifier.card.temperature))
+        )
+    )
     for hard, soft in zip(classifier.predict(paths), softer.predict(paths), strict=True):
         assert hard.label == soft.label
         assert (soft.confidence or 0) <= (hard.confidence or 0) + 1e-6

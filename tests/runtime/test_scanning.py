@@ -13,6 +13,7 @@ import steelsight
 from steelsight.records import Card, SteelsightError
 from steelsight.runtime import scanning
 from steelsight.runtime.classifier import Classifier, load
+from steelsight.runtime.engines import Output
 
 CARD = Card("drawn", ("left", "right"), (32, 32), stride=8, reach=8)
 
@@ -63,11 +64,11 @@ def test_means_over_windows_larger_than_the_map_are_its_mean() -> None:
     np.testing.assert_allclose(means, np.broadcast_to(values.mean((1, 2), keepdims=True), values.shape), atol=1e-5)
 
 
-def by_half(batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def by_half(batch: np.ndarray) -> Output:
     """Class 0 is bright, class 1 dark."""
     grey = batch[:, :, ::8, ::8].astype(np.float32) / 16 - 8
     maps = np.concatenate([grey, -grey], axis=1)
-    return maps.mean((2, 3)), maps
+    return Output(maps.mean((2, 3)), maps)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -10,7 +10,17 @@ from steelsight.training.recipe import Augmentation
 
 NOTHING = Augmentation(False, False, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0)
 EVERYTHING = Augmentation(
-    gamma=2.0, vignette=0.5, shot_noise=0.1, dust=0.5, dead_pixels=0.02, blur=2.0, gain=2.0, brightness=0.2
+    gamma=2.0,
+    vignette=0.5,
+    shot_noise=0.1,
+    dust=0.5,
+    dead_pixels=0.02,
+    blur=2.0,
+    gain=2.0,
+    brightness=0.2,
+    unevenness=0.3,
+    erase=3,
+    aspect=1.3,
 )
 
 
@@ -122,6 +132,32 @@ def test_dead_pixels_are_as_many_as_asked() -> None:
     flat = torch.full((50, 1, 32, 32), 0.5)
     shares = ((augment(flat, only(dead_pixels=0.1), 0, 0, range(50)) - 0.5).abs() > 1e-3).float().mean((1, 2, 3))
     assert 0.05 < float(shares.max()) <= 0.1
+
+
+def test_uneven_light_is_smooth_and_a_factor() -> None:
+    dark, bright = (
+        augment(torch.full((20, 1, 64, 64), level), only(unevenness=0.3), 0, 0, range(20)) for level in (0.2, 0.4)
+    )
+    torch.testing.assert_close(bright, 2 * dark, atol=1e-5, rtol=0)
+    assert bright.std((1, 2, 3)).max() > 0.05
+    assert (bright[..., 1:] - bright[..., :-1]).abs().max() < 0.05
+
+
+def test_erased_rectangles_have_one_level_and_leave_the_rest() -> None:
+    picture = batch(30, 64, 64)
+    changed = augment(picture, only(erase=3), 0, 0, range(30))
+    erased = (changed - picture).abs() > 1e-5
+    assert 0.02 < float(erased.float().mean()) < 0.3
+    assert all(len(torch.unique(changed[n][erased[n]])) <= 3 for n in range(30))
+
+
+def test_aspect_stretches_one_way_and_shrinks_the_other() -> None:
+    disc = (torch.stack(torch.meshgrid(torch.arange(65), torch.arange(65), indexing="ij")) - 32).square().sum(0) < 144
+    changed = augment(disc.float()[None, None].expand(40, -1, -1, -1), only(aspect=1.5), 0, 0, range(40)) > 0.5
+    tall, wide = changed.any(3).sum((1, 2)).float(), changed.any(2).sum((1, 2)).float()
+    np.testing.assert_allclose(tall * wide, 23 * 23, rtol=0.15)
+    assert (tall / wide).max() > 1.5
+    assert (tall / wide).min() < 0.7
 
 
 def test_each_change_happens_to_its_share_of_the_pictures() -> None:

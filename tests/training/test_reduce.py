@@ -14,6 +14,7 @@ from steelsight.records import SteelsightError
 from steelsight.runtime.classifier import load
 from steelsight.training import reduce
 from steelsight.training.crossval import crossval
+from steelsight.training.export import write_card
 from tests.drawn import draw, quick
 
 
@@ -88,7 +89,7 @@ def test_pictures_that_two_seeds_held_out_count_once(data: Path, cells: Path, tm
 def test_cells_of_another_network_are_refused(data: Path, cells: Path, tmp_path: Path) -> None:
     source = tmp_path / "other.onnx"
     shutil.copy(on_disk.done(cells)[0].folder / "model.onnx", source)
-    reduce.write_card(source, replace(load(source).card, model="pdmsnet"))
+    write_card(source, replace(load(source).card, model="pdmsnet"))
     with pytest.raises(SteelsightError, match="is of millnet at 32 pixels, and the model is pdmsnet"):
         reduce.export_reduced(str(source), data, cells, tmp_path / "x.onnx", "openvino", "bf16")
 
@@ -104,7 +105,7 @@ def test_the_model_itself_is_not_overwritten(data: Path, cells: Path) -> None:
 def test_a_model_of_other_pictures_is_not_calibrated_on_these(data: Path, cells: Path, tmp_path: Path) -> None:
     source = tmp_path / "other.onnx"
     shutil.copy(on_disk.done(cells)[0].folder / "model.onnx", source)
-    reduce.write_card(source, replace(load(source).card, training_images=("0" * 16,)))
+    write_card(source, replace(load(source).card, training_images=("0" * 16,)))
     with pytest.raises(SteelsightError, match="trained on"):
         reduce.export_reduced(str(source), data, cells, tmp_path / "x.onnx", "openvino", "int8")
 

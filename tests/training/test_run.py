@@ -50,6 +50,14 @@ def test_unused_pictures_are_in_no_part(tmp_path: Path) -> None:
     assert chosen == {Path(e.image).with_suffix("").as_posix() for e in entries if e.fold != foldfile.UNUSED}
 
 
+def test_a_class_that_is_not_used_at_all_is_no_class(tmp_path: Path) -> None:
+    found = samples(tmp_path, {"a": 50, "b": 40, "c": 30})
+    folds = fold_file(tmp_path / "folds.csv", found, tmp_path, None)
+    foldfile.write([replace(e, fold=foldfile.UNUSED) if e.label == "c" else e for e in foldfile.read(folds)], folds)
+    parts, _ = choose_parts(found, tmp_path, Recipe(), folds, 2)
+    assert parts.classes == ("a", "b")
+
+
 def test_pictures_without_a_group_are_each_their_own(tmp_path: Path) -> None:
     found = samples(tmp_path, {"a": 50, "b": 40})
     folds = fold_file(tmp_path / "folds.csv", found, tmp_path, None)

@@ -65,6 +65,7 @@ def evaluate_model(
         "Data": root.name if folds is None else f"{root.name}, {folds.stem}, fold {fold}",
         "Seen in training": f"{seen} of {found.scores.images} pictures (same pixels)",
         "95 % interval of the accuracy": str(interval),
+        **({"Called unknown": f"{found.unknown} of {found.scores.images}"} if found.unknown else {}),
     }
     harsh = _harsh(classifier, found.answers, root, on_harsh) if with_harsh else None
     with _writing(out):

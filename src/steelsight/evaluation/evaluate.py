@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from steelsight.evaluation.metrics import score
-from steelsight.records import Answer, Prediction, Sample, Scores, SteelsightError
+from steelsight.records import UNKNOWN, Answer, Prediction, Sample, Scores, SteelsightError
 
 Predict = Callable[[Sequence[Path]], Iterable[Prediction]]
 """One prediction for each path, in order; `Classifier.predict` is one."""
@@ -20,6 +20,8 @@ class Evaluation:
     scores: Scores
     answers: tuple[Answer, ...]
     problems: tuple[str, ...]
+    unknown: int = 0
+    """How many pictures the model would rather not name; here the class with the highest score counts."""
 
 
 def evaluate(predict: Predict, samples: Sequence[Sample], classes: Sequence[str], root: Path) -> Evaluation:
@@ -30,15 +32,17 @@ def evaluate(predict: Predict, samples: Sequence[Sample], classes: Sequence[str]
     foreign = sorted({sample.label for sample in samples} - set(classes))
     problems = [f"Class {label} is not one of the model's classes and was left out." for label in foreign]
     known = [sample for sample in samples if sample.label in classes]
-    answers = []
+    answers, unknown = [], 0
     for sample, prediction in zip(known, predict([sample.path for sample in known]), strict=True):
         if prediction.label is None:
             problems.append(prediction.error or f"{sample.path}: could not be read.")
             continue
         inside = sample.path.relative_to(root) if sample.path.is_relative_to(root) else sample.path
-        answers.append(Answer(inside.as_posix(), sample.label, prediction.label, prediction.scores))
+        unknown += prediction.label == UNKNOWN
+        best = max(prediction.scores, key=prediction.scores.__getitem__)
+        answers.append(Answer(inside.as_posix(), sample.label, best, prediction.scores))
     if not answers:
         raise SteelsightError(
             f"{root}: has no readable picture of the model's classes ({', '.join(classes)}); {' '.join(problems)}"
         )
-    return Evaluation(score(classes, answers), tuple(answers), tuple(problems))
+    return Evaluation(score(classes, answers), tuple(answers), tuple(problems), unknown)

@@ -43,8 +43,22 @@ class GreyNetwork(nn.Module):
         head over a feature map, each place is put through the head alone and the map is shifted to the right mean.
         A network without a feature map has a map of one place.
         """
+        return self._answer(self.network.forward_features(self.normalise(grey)))
+
+    def with_features(self, grey: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Grey levels 0..1 -> logits, class map, and what the picture looks like to the network, (batch, features).
+
+        The last are averages over the picture, of the feature map before the head, and of those that a network gives
+        besides by `forward_levels`.
+        """
         x = self.normalise(grey)
-        features = self.network.forward_features(x)
+        network = self.network
+        levels = network.forward_levels(x) if hasattr(network, "forward_levels") else [network.forward_features(x)]
+        averages = [level.mean((2, 3)) if level.ndim == 4 else level.flatten(1) for level in levels]
+        return *self._answer(levels[-1]), torch.cat(averages, dim=1)
+
+    def _answer(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits and class map from what `forward_features` gave."""
         if hasattr(self.network, "forward_map"):
             class_map = self.network.forward_map(features)
             return class_map.mean((2, 3)), class_map

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from steelsight.models.classmap import ClassMapNetwork
 from steelsight.models.pretrained import weights_file
+from steelsight.models.steady import PlaceNorm, SteadyConv
 
 __all__ = ["MillNet"]
 
@@ -33,8 +34,9 @@ What tells pitted steel from inclusions lies far apart: the more of its surround
 
 
 class MillNet(ClassMapNetwork):
-    """Convolution, BatchNorm, ReLU, a few times; then the classifier.
+    """Convolution, norm, ReLU, a few times; then the classifier.
 
+    steady: the first two layers do not mind brightness and contrast (`models.steady`).
     branches: trains each 3x3 convolution with a 1x1 one and the identity beside it (Ding and others: RepVGG, 2021,
     section 3), which `timm.utils.reparameterize_model` folds into one.
     """
@@ -45,32 +47,53 @@ class MillNet(ClassMapNetwork):
         in_chans: int = 1,
         stem: Sequence[int] = STEM,
         layers: Sequence[Sequence[int]] = MIDDLE,
+        steady: bool = False,
         branches: bool = False,
         drop_rate: float = 0.0,
         global_pool: str = "avg",
     ) -> None:
         super().__init__()
-        self.in_chans = in_chans
-        features, kernel, step = stem
-        conv = nn.Conv2d(in_chans, features, kernel, step, padding=(kernel - step + 1) // 2, bias=False)
-        self.layers = nn.Sequential(nn.Sequential(conv, nn.BatchNorm2d(features), nn.ReLU()))
-        for channels, step, *further in layers:
-            dilation = further[0] if further else 1
-            self.layers.append(
-                RepVggBlock(features, channels, stride=step, dilation=(dilation, dilation))
-                if branches
-                else _conv_norm_act(features, channels, step, dilation)
-            )
+        self.in_chans, features = in_chans, stem[0]
+        self.layers = nn.Sequential((_steady_stem if steady else _stem)(in_chans, *stem))
+        for number, (channels, stride, *further) in enumerate(layers):
+            make = _steady_layer if steady and number == 0 else _branched_layer if branches else _layer
+            self.layers.append(make(features, channels, stride, *further))
             features = channels
         self.make_head(features, num_classes, drop_rate, global_pool)
 
     def forward_features(self, x: Tensor) -> Tensor:
         return self.layers(x)
 
+    def forward_levels(self, x: Tensor) -> list[Tensor]:
+        """The feature maps of all layers but the first, which brightness and contrast change."""
+        levels = [self.layers[0](x)]
+        for layer in self.layers[1:]:
+            levels.append(layer(levels[-1]))
+        return levels[1:]
 
-def _conv_norm_act(in_chans: int, channels: int, stride: int, dilation: int) -> nn.Sequential:
+
+def _stem(in_chans: int, channels: int, kernel: int, stride: int) -> nn.Module:
+    conv = nn.Conv2d(in_chans, channels, kernel, stride, padding=(kernel - stride + 1) // 2, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(channels), nn.ReLU())
+
+
+def _steady_stem(in_chans: int, channels: int, kernel: int, stride: int) -> nn.Module:
+    """Without padding, which would be a brightness of its own."""
+    return nn.Sequential(SteadyConv(in_chans, channels, kernel, stride, zero_mean=True), nn.ReLU())
+
+
+def _layer(in_chans: int, channels: int, stride: int, dilation: int = 1) -> nn.Module:
     conv = nn.Conv2d(in_chans, channels, 3, stride, padding=dilation, dilation=dilation, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(channels), nn.ReLU())
+
+
+def _steady_layer(in_chans: int, channels: int, stride: int, dilation: int = 1) -> nn.Module:
+    conv = SteadyConv(in_chans, channels, 3, stride, padding=dilation, dilation=dilation)
+    return nn.Sequential(conv, nn.ReLU(), PlaceNorm())
+
+
+def _branched_layer(in_chans: int, channels: int, stride: int, dilation: int = 1) -> nn.Module:
+    return RepVggBlock(in_chans, channels, stride=stride, dilation=(dilation, dilation))
 
 
 def _cfg(**changes: Any) -> dict[str, Any]:

@@ -161,10 +161,13 @@ class PdmsNet(ClassMapNetwork):
             nn.init.normal_(self.classifier.weight, std=0.01)
 
     def forward_features(self, x: Tensor) -> Tensor:
-        x = self.pool(self.act(self.stem(x)))
-        x = self.pool(self.group_1(x))
-        x = self.pool(self.group_2(x))
-        return self.last(x)
+        return self.forward_levels(x)[-1]
+
+    def forward_levels(self, x: Tensor) -> list[Tensor]:
+        """The feature maps at the end of each group."""
+        first = self.group_1(self.pool(self.act(self.stem(x))))
+        second = self.group_2(self.pool(first))
+        return [first, second, self.last(self.pool(second))]
 
     def forward_map(self, x: Tensor) -> Tensor:
         return self.last_act(super().forward_map(x))

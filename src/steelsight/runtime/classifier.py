@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,14 +18,18 @@ import numpy.typing as npt
 
 from steelsight import images
 from steelsight.images import ImageError
-from steelsight.records import Card, FloatArray, GreyImage, Prediction, Scan, SteelsightError
+from steelsight.records import UNKNOWN, Card, FloatArray, GreyImage, Prediction, Scan, SteelsightError
 from steelsight.runtime import card as cards
 from steelsight.runtime import regions, scanning
-from steelsight.runtime.engines import Batch, Engine, OnnxRuntime, cores, scanner, start
+from steelsight.runtime.engines import OUTPUTS, Batch, Engine, OnnxRuntime, Output, cores, scanner, start
 
 DEFAULT_MODEL = "millnet-neu"
 RUN_FILE = "model.onnx"
 """What `steelsight train` calls the file in a run's folder."""
+STRANGENESS = "strangeness"
+"""The output of a graph that tells, and the threshold on the card."""
+CANDIDATE_SHARE = "candidate_share"
+"""The threshold on the card: what a class needs in order to be a candidate."""
 BATCH = 16
 AHEAD = 64
 """Pictures that are decoded or waiting at most, on few cores or many."""
@@ -39,6 +44,7 @@ class Classifier:
     def __init__(self, card: Card, name: str, content: bytes, engine: Engine, threads: int) -> None:
         self.card, self.name = card, name
         self._content, self._engine, self._threads = content, engine, threads
+        self._strangest = card.thresholds.get(STRANGENESS, math.inf)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -78,7 +84,22 @@ class Classifier:
 
     def logits(self, greys: Sequence[GreyImage]) -> tuple[FloatArray, FloatArray]:
         """Grey pictures of any size -> logits (n, classes) and class maps (n, classes, h, w)."""
+        logits, class_maps, _ = self.output(greys)
+        return logits, class_maps
+
+    def output(self, greys: Sequence[GreyImage]) -> Output:
+        """Grey pictures of any size -> all that the graph gives."""
         return self._engine.run(self._batch(greys))
+
+    def candidates(self, prediction: Prediction) -> tuple[str, ...]:
+        """The classes that a picture may be of, surest first: the true one is among them in 99 of 100 pictures like
+        those that the model was calibrated on.
+
+        Every class where the model was not calibrated; none of a picture that could not be read.
+        """
+        least = self.card.thresholds.get(CANDIDATE_SHARE, 0.0)
+        ranked = sorted(prediction.scores, key=lambda name: -prediction.scores[name])
+        return tuple(name for name in ranked if prediction.scores[name] >= least) or tuple(ranked[:1])
 
     def probabilities(self, logits: FloatArray) -> FloatArray:
         """Logits (n, classes) -> shares that add up to 1, at the card's temperature."""
@@ -96,13 +117,12 @@ class Classifier:
         if isinstance(grey, ImageError):
             raise grey
         self._check_scans()
-        return scanning.scan(self._scanner.run, grey, self.card, self.probabilities)
+        return scanning.scan(self._scanner.run, images.mend_columns(grey), self.card, self.probabilities)
 
     def class_map(self, grey: GreyImage) -> FloatArray:
         """The class map (classes, h, w) of a picture at its own size, computed in one piece. Raises as `scan` does."""
         self._check_scans()
-        _, class_maps = self._scanner.run(grey[None, None])
-        return np.asarray(class_maps[0])
+        return np.asarray(self._scanner.run(images.mend_columns(grey)[None, None]).class_maps[0])
 
     def _check_scans(self) -> None:
         if not self.card.stride:
@@ -127,8 +147,8 @@ class Classifier:
 
     def _batch(self, greys: Sequence[GreyImage]) -> Batch:
         if len(greys) == 1:
-            return images.resize(greys[0], self.card.size)[None, None]
-        return np.stack([images.resize(grey, self.card.size) for grey in greys])[:, None]
+            return images.prepare(greys[0], self.card.size)[None, None]
+        return np.stack([images.prepare(grey, self.card.size) for grey in greys])[:, None]
 
     def _answer(
         self, engine: Engine, batch: Sequence[tuple[int, Source | SteelsightError]]
@@ -136,10 +156,11 @@ class Classifier:
         names = [_name(source, number) for number, source in batch]
         decoded = [_decode(source, name) for name, (_, source) in zip(names, batch, strict=True)]
         greys = [entry for entry in decoded if not isinstance(entry, ImageError)]
-        answers: Iterator[tuple[FloatArray, FloatArray]] = iter(())
+        answers: Iterator[tuple[FloatArray, FloatArray, float | None]] = iter(())
         if greys:
-            logits, maps = engine.run(self._batch(greys))
-            answers = zip(maps, self.probabilities(logits), strict=True)
+            logits, maps, strangeness = engine.run(self._batch(greys))
+            strange = [None] * len(greys) if strangeness is None else strangeness.tolist()
+            answers = zip(maps, self.probabilities(logits), strange, strict=True)
         return [
             (Prediction(name, None, None, error=str(entry)), None)
             if isinstance(entry, ImageError)
@@ -147,12 +168,17 @@ class Classifier:
             for name, entry in zip(names, decoded, strict=True)
         ]
 
-    def _prediction(self, name: str, size: tuple[int, int], class_map: FloatArray, shares: FloatArray) -> Prediction:
+    def _prediction(
+        self, name: str, size: tuple[int, int], class_map: FloatArray, shares: FloatArray, strangeness: float | None
+    ) -> Prediction:
         scores = dict(zip(self.classes, shares.tolist(), strict=True))
         best = int(shares.argmax())
         label = self.classes[best]
-        find = partial(regions.evidence, class_map, best, label, scores[label], size)
-        return Prediction(name, label, scores[label], scores, class_map=class_map, find=find)
+        confidence = scores[label]
+        if strangeness is not None and strangeness > self._strangest:
+            return Prediction(name, UNKNOWN, confidence, scores, class_map=class_map, strangeness=strangeness)
+        find = partial(regions.evidence, class_map, best, label, confidence, size)
+        return Prediction(name, label, confidence, scores, class_map=class_map, strangeness=strangeness, find=find)
 
 
 def load(name_or_file: str | os.PathLike[str] = DEFAULT_MODEL, threads: int | None = None) -> Classifier:
@@ -213,8 +239,12 @@ def _check_graph(graph: OnnxRuntime, card: Card, path: Path) -> None:
         [shape[1:] for shape in shapes] == [[1, *sides]]
         and not isinstance(shapes[0][0], int)  # any number of pictures
         and len(graph.inputs) == 1
-        and graph.outputs.keys() == {"logits", "class_map"}
-        and all(len(shape) > 1 and shape[1] == len(card.classes) for shape in graph.outputs.values())
+        and {"logits", "class_map"} <= graph.outputs.keys() <= set(OUTPUTS)
+        and all(
+            len(shape) > 1 and shape[1] == len(card.classes)
+            for name, shape in graph.outputs.items()
+            if name != STRANGENESS
+        )
     )
     if not fits:
         raise SteelsightError(f"{path}: the graph does not fit the model's card; export the model again.")

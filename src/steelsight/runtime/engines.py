@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +18,25 @@ Batch = npt.NDArray[np.uint8]
 """Grey levels, shape (pictures, 1, height, width)."""
 
 
-class Engine(Protocol):
-    """Computes logits (pictures, classes) and class maps (pictures, classes, h, w). May be called from many threads."""
+OUTPUTS = ("logits", "class_map", "strangeness")
+"""What a graph may give; the last is optional."""
 
-    def run(self, batch: Batch) -> tuple[FloatArray, FloatArray]: ...
+
+class Output(NamedTuple):
+    """What a graph gives."""
+
+    logits: FloatArray
+    """Shape (pictures, classes)."""
+    class_maps: FloatArray
+    """Shape (pictures, classes, h, w)."""
+    strangeness: FloatArray | None = None
+    """How far each picture is from all that the model knows, shape (pictures,), where the file can tell."""
+
+
+class Engine(Protocol):
+    """Computes a graph. May be called from many threads."""
+
+    def run(self, batch: Batch) -> Output: ...
 
 
 class OnnxRuntime:
@@ -38,6 +53,7 @@ class OnnxRuntime:
         except Exception as error:  # ONNX Runtime raises its own kinds of error on damaged files
             raise ValueError(str(error)) from None
         self._run = self._session.run
+        self._names = [name for name in OUTPUTS if name in self.outputs]
 
     @property
     def metadata(self) -> Mapping[str, str]:
@@ -53,9 +69,8 @@ class OnnxRuntime:
         """Shapes by name."""
         return {entry.name: entry.shape for entry in self._session.get_outputs()}
 
-    def run(self, batch: Batch) -> tuple[FloatArray, FloatArray]:
-        logits, class_maps = self._run(["logits", "class_map"], {"grey": batch})
-        return logits, class_maps
+    def run(self, batch: Batch) -> Output:
+        return Output(*self._run(self._names, {"grey": batch}))
 
 
 class OpenVino:
@@ -86,7 +101,8 @@ class OpenVino:
         }
         self._own = threading.local()
         try:
-            self._for_many  # noqa: B018  (compiled now, so that what cannot be computed is known)
+            given = {name for output in self._for_many.outputs for name in output.names}  # compiled now, to know it can
+            self._names = [name for name in OUTPUTS if name in given]
         except RuntimeError as error:
             raise ValueError(str(error)) from None
 
@@ -104,14 +120,13 @@ class OpenVino:
         model.reshape({"grey": [pictures, 1, *(self._size or (-1, -1))]})
         return self._core.compile_model(model, "CPU", self._hints)
 
-    def run(self, batch: Batch) -> tuple[FloatArray, FloatArray]:
+    def run(self, batch: Batch) -> Output:
         request = self._request("_for_one" if len(batch) == 1 else "_for_many")
         grey = request.get_tensor("grey")
         grey.shape = batch.shape
         grey.data[:] = batch
         request.infer()
-        logits, class_maps = (request.get_tensor(name).data.copy() for name in ("logits", "class_map"))
-        return logits, class_maps
+        return Output(*(request.get_tensor(name).data.copy() for name in self._names))
 
     def _request(self, which: str) -> Any:
         """Each thread has requests of its own."""

@@ -14,14 +14,14 @@ import numpy.typing as npt
 
 from steelsight.records import CLEAN, Card, FloatArray, GreyImage, Region, Scan, SteelsightError
 from steelsight.runtime import regions
-from steelsight.runtime.engines import Batch
+from steelsight.runtime.engines import Batch, Output
 
 SIDE = 2000
 """Pixels of a piece, each way, about: what bounds the memory."""
 CONFIDENCE = 0.5
 """A place belongs to a region where the picture around it has a class of at least this score."""
 
-Run = Callable[[Batch], tuple[FloatArray, FloatArray]]
+Run = Callable[[Batch], Output]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def map_in_pieces(run: Run, grey: GreyImage, card: Card, places: int) -> FloatAr
 
     def piece(rows: Band, columns: Band) -> FloatArray:
         pixels = grey[None, None, rows.start : rows.stop, columns.start : columns.stop]
-        found = np.asarray(run(np.ascontiguousarray(pixels))[1][0][:, rows.own, columns.own])
+        found = np.asarray(run(np.ascontiguousarray(pixels)).class_maps[0][:, rows.own, columns.own])
         kept = zip(found.shape[1:], (rows.keep, columns.keep), strict=True)
         if any(keep is not None and count != keep for count, keep in kept):
             raise SteelsightError("The graph's class map does not fit the model's card; export the model again.")

@@ -24,6 +24,10 @@ BLUR_REACH = 2.0
 """Radius of a blur, in its standard deviations."""
 GRAIN = 2**20
 """Numbers of a noise that is drawn once; each picture takes a part of it, which costs next to nothing."""
+FIELD = 5
+"""Nodes a side of the grid that uneven light is drawn on."""
+ERASED = (0.05, 0.25)
+"""Sides of an erased rectangle, as shares of the picture's."""
 DUST = 40
 """Specks on 100x100 pixels at most."""
 DUST_MARGIN = 256
@@ -49,6 +53,10 @@ def augment(grey: Tensor, how: Augmentation, seed: int, epoch: int, numbers: Seq
     if how.dust:
         grey = grey - torch.stack([_specks(how, rng, grey.shape[2:]) for rng in generators]).to(grey)
     grey = _relight(grey, light)
+    if how.unevenness:
+        grey = _light_unevenly(grey, [_field(how, rng) for rng in generators])
+    if how.erase:
+        _erase(grey, how, generators)
     if how.noise or how.shot_noise:
         grain = torch.stack([_grain(rng, grey.shape[2:]) for rng in generators]).to(grey)
         grey = grey + grain * _deviation(grey, drawn(_noise))
@@ -60,13 +68,14 @@ def augment(grey: Tensor, how: Augmentation, seed: int, epoch: int, numbers: Seq
 def _placement(how: Augmentation, rng: np.random.Generator) -> Numbers:
     """2x3 matrix from output to input coordinates (-1..1): flip, turn, rotation, scale, a shift that stays inside."""
     angle = np.deg2rad(rng.uniform(-how.rotation, how.rotation)) + (np.pi / 2) * rng.integers(4) * how.turn
-    zoom = how.scale ** rng.uniform(-1, 1)
+    zoom, aspect = how.scale ** rng.uniform(-1, 1), how.aspect ** rng.uniform(-1, 1)
     mirror = -1.0 if how.flip and rng.random() < 0.5 else 1.0
     upside = -1.0 if how.flip and rng.random() < 0.5 else 1.0
     cosine, sine = np.cos(angle) * zoom, np.sin(angle) * zoom
     slack = max(0.0, 1 - zoom)
     shift_x, shift_y = rng.uniform(-slack, slack, size=2)
-    return np.array([[mirror * cosine, -mirror * sine, shift_x], [upside * sine, upside * cosine, shift_y]])
+    turned = np.array([[mirror * cosine, -mirror * sine], [upside * sine, upside * cosine]])
+    return np.column_stack([turned * [aspect, 1 / aspect], [shift_x, shift_y]])
 
 
 def _light(how: Augmentation, rng: np.random.Generator) -> Numbers:
@@ -83,8 +92,8 @@ def _strength(most: float, how: Augmentation, rng: np.random.Generator) -> float
 
 
 def _blur_width(how: Augmentation, rng: np.random.Generator) -> Numbers:
-    """Standard deviation in pixels; every second picture stays sharp."""
-    return np.array(_strength(how.blur, how, rng) * (rng.random() < 0.5))
+    """Standard deviation in pixels."""
+    return np.array(rng.uniform(0, how.blur) * (rng.random() < how.blur_share))
 
 
 def _noise(how: Augmentation, rng: np.random.Generator) -> Numbers:
@@ -117,6 +126,31 @@ def _specks(how: Augmentation, rng: np.random.Generator, shape: torch.Size) -> T
     top, left = (int(rng.integers(held - side + 1)) for held, side in zip(dust.shape[1:], shape, strict=True))
     rank, depth = dust[:, top : top + shape[0], left : left + shape[1]].unbind()
     return torch.where(rank < share, depth, 0.0)[None]
+
+
+def _field(how: Augmentation, rng: np.random.Generator) -> Numbers:
+    """How much more light falls on each node of a coarse grid, as a share, shape (FIELD, FIELD)."""
+    return _strength(how.unevenness, how, rng) * rng.normal(size=(FIELD, FIELD))
+
+
+def _light_unevenly(grey: Tensor, fields: Sequence[Numbers]) -> Tensor:
+    field = torch.tensor(np.stack(fields)[:, None], dtype=grey.dtype, device=grey.device)
+    numbers = torch.nonzero(field.flatten(1).any(1))[:, 0]
+    if len(numbers):
+        smooth = F.interpolate(field[numbers], grey.shape[2:], mode="bilinear", align_corners=True)
+        grey = grey.clone()
+        grey[numbers] *= 1 + smooth
+    return grey
+
+
+def _erase(grey: Tensor, how: Augmentation, generators: Sequence[np.random.Generator]) -> None:
+    """Covers rectangles of each picture with a level of their own, in place."""
+    height, width = grey.shape[2:]
+    for picture, rng in zip(grey, generators, strict=True):
+        for _ in range(round(_strength(how.erase, how, rng))):
+            tall, wide = (max(1, int(side * rng.uniform(*ERASED))) for side in (height, width))
+            top, left = rng.integers(height - tall + 1), rng.integers(width - wide + 1)
+            picture[:, top : top + tall, left : left + wide] = float(rng.random())
 
 
 def _stick(grey: Tensor, how: Augmentation, generators: Sequence[np.random.Generator]) -> None:

@@ -16,9 +16,11 @@ from torch import Tensor, nn
 
 from steelsight.models.field import field_of
 from steelsight.models.grey import GreyNetwork, fold_to_grey, take_bytes
+from steelsight.models.strangeness import Strangeness
 from steelsight.records import Card, SteelsightError
 from steelsight.runtime import card as cards
 from steelsight.runtime.classifier import load
+from steelsight.runtime.engines import OUTPUTS
 from steelsight.training.pictures import Pictures
 
 TOLERANCE = 1e-4
@@ -28,17 +30,22 @@ ALIKE = 1e-3
 
 
 class _Graph(nn.Module):
-    """uint8 grey levels -> logits and class map: what the file computes."""
+    """uint8 grey levels -> logits, class map and, where the model can tell, strangeness: what the file computes."""
 
-    def __init__(self, network: GreyNetwork) -> None:
+    def __init__(self, network: GreyNetwork, strangeness: Strangeness | None) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.strangeness = network, strangeness
 
-    def forward(self, grey: Tensor) -> tuple[Tensor, Tensor]:
-        return self.network.with_map(grey.float())
+    def forward(self, grey: Tensor) -> tuple[Tensor, ...]:
+        if self.strangeness is None:
+            return self.network.with_map(grey.float())
+        logits, class_map, features = self.network.with_features(grey.float())
+        return logits, class_map, self.strangeness(features)
 
 
-def export(network: GreyNetwork, card: Card, path: Path, pictures: Pictures) -> float:
+def export(
+    network: GreyNetwork, card: Card, path: Path, pictures: Pictures, strangeness: Strangeness | None = None
+) -> float:
     """Writes the file and returns the largest difference of a logit between file and network over the pictures.
 
     Raises SteelsightError, and leaves no file, if one decision differs, logits do by more than rounding can, or a class
@@ -50,7 +57,7 @@ def export(network: GreyNetwork, card: Card, path: Path, pictures: Pictures) -> 
     if field:
         card = replace(card, stride=field.stride, reach=field.reach)
     draft = path.with_suffix(".onnx.new")
-    _write(folded(network), card, draft)
+    _write(_Graph(folded(network), strangeness).eval(), card, draft)
     try:
         difference = _verify(draft, pictures, expected)
         if field:
@@ -60,6 +67,14 @@ def export(network: GreyNetwork, card: Card, path: Path, pictures: Pictures) -> 
         raise
     draft.replace(path)
     return difference
+
+
+def write_card(path: Path, card: Card) -> None:
+    """Puts another card into a model file."""
+    model = onnx.load(path)
+    del model.metadata_props[:]
+    model.metadata_props.add(key=cards.KEY, value=cards.dumps(card))
+    onnx.save(model, path)
 
 
 def folded(network: GreyNetwork) -> GreyNetwork:
@@ -73,16 +88,16 @@ def folded(network: GreyNetwork) -> GreyNetwork:
     return network
 
 
-def _write(network: GreyNetwork, card: Card, path: Path) -> None:
+def _write(graph: _Graph, card: Card, path: Path) -> None:
     example = torch.zeros(2, 1, *card.size, dtype=torch.uint8)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
-            _Graph(network).eval(),
+            graph,
             (example,),
             input_names=["grey"],
-            output_names=["logits", "class_map"],
+            output_names=list(OUTPUTS if graph.strangeness else OUTPUTS[:2]),
             dynamic_shapes={"grey": {0: torch.export.Dim("batch")}},
             dynamo=True,
             verbose=False,

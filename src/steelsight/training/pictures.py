@@ -40,7 +40,7 @@ class Pictures:
 
     def _decode(self, numbers: Sequence[int], size: int) -> GreyImage:
         def one(number: int) -> GreyImage:
-            return images.resize(images.decode(self.paths[number]), (size, size))
+            return images.prepare(images.decode(self.paths[number]), (size, size))
 
         with ThreadPoolExecutor() as pool:
             return np.stack(list(pool.map(one, numbers)))

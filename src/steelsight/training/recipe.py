@@ -53,8 +53,16 @@ class Augmentation:
     """Largest share of the dust that `augment.DUST` says, 0 to 1."""
     dead_pixels: float = 0.0
     """Largest share of pixels that are stuck at a level of their own."""
+    unevenness: float = 0.0
+    """Largest standard deviation of light that changes smoothly over the picture, as a factor."""
+    erase: int = 0
+    """Most rectangles of one level, as of things that lie on the steel."""
+    aspect: float = 1.0
+    """Stretched one way and shrunk the other by up to this factor."""
     share: float = 1.0
-    """Share of the pictures that each change of light, sharpness and noise happens to, drawn for each by itself."""
+    """Share of the pictures that each change of light and noise happens to, drawn for each by itself."""
+    blur_share: float = 0.5
+    """Share of the pictures that are blurred."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +121,8 @@ class Recipe:
         return replace(self, stages=tuple(stages))
 
 
+FACTORS = ("scale", "gain", "gamma", "aspect")
+"""Names of the augmentation that 1 switches off."""
 PRECISIONS = ("auto", "bf16-mixed", "32-true")
 
 
@@ -208,8 +218,8 @@ def _check(recipe: Recipe, where: str) -> None:
         "average_decay: give a share from 0 to 1": not 0 <= recipe.average_decay < 1,
         "validation_share: give a share from 0 to 0.5": not 0 <= recipe.validation_share <= 0.5,
         f"precision: give one of {', '.join(PRECISIONS)}": recipe.precision not in PRECISIONS,
-        "augmentation: scale, gain and gamma are factors of 1 or more, the rest 0 or more": (
-            min(recipe.augmentation.scale, recipe.augmentation.gain, recipe.augmentation.gamma) < 1
+        "augmentation: scale, gain, gamma and aspect are factors of 1 or more, the rest 0 or more": (
+            min(getattr(recipe.augmentation, name) for name in FACTORS) < 1
             or min(asdict(recipe.augmentation).values()) < 0
         ),
     }

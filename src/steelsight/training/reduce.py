@@ -14,7 +14,6 @@ from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
-import onnx
 
 from steelsight import images
 from steelsight.data import catalog, foldfile
@@ -24,6 +23,7 @@ from steelsight.images import ImageError
 from steelsight.records import Card, GreyImage, Sample, SteelsightError
 from steelsight.runtime import card as cards
 from steelsight.runtime.classifier import Classifier, load, model_file
+from steelsight.training.export import write_card
 from steelsight.training.quantise import quantise
 
 FEWEST = 1000
@@ -125,18 +125,10 @@ def reduce(
     if precision == "int8":
         spread = np.linspace(0, len(training) - 1, min(CALIBRATION, len(training))).round().astype(int)
         greys, _ = _decoded([training[number] for number in spread])
-        quantise(source, target, [images.resize(grey, card.size) for grey in greys])
+        quantise(source, target, [images.prepare(grey, card.size) for grey in greys])
     else:
         target.write_bytes(source.read_bytes())
     write_card(target, replace(card, engine=engine, precision=precision, scores={**card.scores, **costs}))
-
-
-def write_card(path: Path, card: Card) -> None:
-    """Puts another card into a model file."""
-    model = onnx.load(path)
-    del model.metadata_props[:]
-    model.metadata_props.add(key=cards.KEY, value=cards.dumps(card))
-    onnx.save(model, path)
 
 
 def _check(engine: str, precision: str, card: Card) -> None:

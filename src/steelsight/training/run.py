@@ -22,7 +22,8 @@ from steelsight.evaluation.provenance import provenance
 from steelsight.records import UNKNOWN, Card, Sample, Scores, SteelsightError
 from steelsight.runtime.classifier import RUN_FILE, load
 from steelsight.training import recipe as recipes
-from steelsight.training.export import export
+from steelsight.training.export import export, write_card
+from steelsight.training.familiar import calibrated, familiarity, held_out
 from steelsight.training.fit import CHECKPOINT, Fitted, fit, make_fabric, step_costs
 from steelsight.training.pictures import Pictures, readable
 from steelsight.training.recipe import Recipe
@@ -113,8 +114,9 @@ def choose_parts(
         if any(entry.group for entry in assigned):
             groups = {s.path: e.group or str(s.path) for s, e in zip(samples, assigned, strict=True)}
         test = [s for s, e in zip(samples, assigned, strict=True) if e.fold == fold]
-        apart = {fold, foldfile.UNUSED}
-        training, validation = [s for s, e in zip(samples, assigned, strict=True) if e.fold not in apart], []
+        used = [(s, e) for s, e in zip(samples, assigned, strict=True) if e.fold != foldfile.UNUSED]
+        samples = [sample for sample, _ in used]
+        training, validation = [sample for sample, entry in used if entry.fold != fold], []
         protocol = f"{folds.stem}, fold {fold}"
     elif any(sample.part for sample in samples):
         test = [sample for sample in samples if sample.part == "test"]
@@ -209,7 +211,11 @@ def _finish(fitted: Fitted, parts: Parts, recipe: Recipe, out: Path, learned_fro
         },
     )
     everything = Pictures([*parts.training, *parts.validation, *parts.test])
-    difference = export(fitted.network, card, out / RUN_FILE, everything)
+    strangeness = familiarity(fitted.network, parts.training, parts.classes, recipe.size)
+    difference = export(fitted.network, card, out / RUN_FILE, everything, strangeness)
+    if parts.validation:
+        written = load(out / RUN_FILE)
+        write_card(out / RUN_FILE, calibrated(written.card, held_out(written, parts.validation)))
     scored_on, scored = ("test part", parts.test) if parts.test else ("validation part", parts.validation)
     classifier = load(out / RUN_FILE)
     found = evaluate(classifier.predict, scored, parts.classes, parts.root) if scored else None

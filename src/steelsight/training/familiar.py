@@ -1,0 +1,82 @@
+"""What a model file needs to know when it should not judge: fitted on training pictures, held against held-out ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.covariance import ledoit_wolf
+
+from steelsight import images
+from steelsight.evaluation.calibration import alarm_threshold, candidate_share, temperature
+from steelsight.models.grey import GreyNetwork
+from steelsight.models.strangeness import Strangeness
+from steelsight.records import Card, FloatArray, Sample
+from steelsight.runtime.classifier import CANDIDATE_SHARE, STRANGENESS, Classifier
+from steelsight.training.pictures import Pictures
+
+FALSE_ALARMS = 0.01
+"""Share of pictures of known classes that may be called unknown."""
+COVERAGE = 0.99
+"""Share of pictures whose true class is to be among the candidates."""
+BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """What a model said of pictures that it has not learned from."""
+
+    logits: FloatArray
+    """Shape (pictures, classes)."""
+    truth: npt.NDArray[np.int64]
+    strangeness: FloatArray
+
+
+def familiarity(network: GreyNetwork, training: Sequence[Sample], classes: Sequence[str], size: int) -> Strangeness:
+    """Where the training pictures of each class lie in the network's features, and how widely."""
+    features, numbers = _features(network, training, size), _numbers(training, classes)
+    centres = np.stack([features[numbers == number].mean(0) for number in range(len(classes))])
+    spread, _ = ledoit_wolf(features - centres[numbers], assume_centered=True)
+    return Strangeness(torch.from_numpy(centres), torch.from_numpy(spread))
+
+
+def held_out(classifier: Classifier, samples: Sequence[Sample]) -> HeldOut:
+    """The classifier's answers on labelled pictures, which must be readable and of its classes."""
+    logits, strangeness = [], []
+    for start in range(0, len(samples), BATCH):
+        output = classifier.output([images.decode(sample.path) for sample in samples[start : start + BATCH]])
+        logits.append(output.logits)
+        strangeness.append(np.zeros(len(output.logits)) if output.strangeness is None else output.strangeness)
+    return HeldOut(np.concatenate(logits), _numbers(samples, classifier.classes), np.concatenate(strangeness))
+
+
+def calibrated(card: Card, found: HeldOut) -> Card:
+    """The card with the temperature and the thresholds that held-out pictures ask for."""
+    warmth = temperature(found.logits, found.truth)
+    shares = _softmax(found.logits / warmth)
+    thresholds = {
+        CANDIDATE_SHARE: candidate_share(shares, found.truth, COVERAGE),
+        STRANGENESS: alarm_threshold(found.strangeness, FALSE_ALARMS),
+    }
+    known = {name: value for name, value in thresholds.items() if np.isfinite(value) and value > 0}
+    return replace(card, temperature=warmth, thresholds={**card.thresholds, **known})
+
+
+@torch.no_grad()
+def _features(network: GreyNetwork, samples: Sequence[Sample], size: int) -> npt.NDArray[np.float64]:
+    network, pictures = network.eval(), Pictures(samples)
+    batches = (range(start, min(start + BATCH, len(pictures))) for start in range(0, len(pictures), BATCH))
+    found = [network.with_features(pictures.batch(numbers, size).float() / 255)[2] for numbers in batches]
+    return torch.cat(found).double().numpy()
+
+
+def _numbers(samples: Sequence[Sample], classes: Sequence[str]) -> npt.NDArray[np.int64]:
+    return np.array([classes.index(sample.label) for sample in samples], np.int64)
+
+
+def _softmax(logits: FloatArray) -> FloatArray:
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return shares / shares.sum(axis=1, keepdims=True)  # type: ignore[no-any-return]

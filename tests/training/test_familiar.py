@@ -1,0 +1,105 @@
+"""What a model file knows of its own limits, on drawn steel and on things that are none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from steelsight.data import catalog
+from steelsight.models.grey import GreyNetwork
+from steelsight.records import UNKNOWN, Card, Sample
+from steelsight.runtime.classifier import CANDIDATE_SHARE, STRANGENESS, Classifier, load
+from steelsight.training.export import export, write_card
+from steelsight.training.familiar import HeldOut, calibrated, familiarity, held_out
+from steelsight.training.fit import create_network
+from steelsight.training.pictures import Pictures
+from tests.drawn import CLASSES, quick
+
+SIZE = 64
+
+
+@pytest.fixture(scope="module")
+def samples(drawn: Path) -> list[Sample]:
+    return list(catalog.read(drawn).samples)
+
+
+@pytest.fixture(scope="module")
+def network() -> GreyNetwork:
+    torch.manual_seed(0)
+    return create_network(quick(), len(CLASSES)).eval()
+
+
+@pytest.fixture(scope="module")
+def classifier(network: GreyNetwork, samples: list[Sample], tmp_path_factory: pytest.TempPathFactory) -> Classifier:
+    path = tmp_path_factory.mktemp("file") / "model.onnx"
+    strangeness = familiarity(network, samples, CLASSES, SIZE)
+    export(network, Card("millnet", CLASSES, (SIZE, SIZE)), path, Pictures(samples), strangeness)
+    return load(path)
+
+
+def noise(count: int) -> list[np.ndarray]:
+    return list(np.random.default_rng(0).integers(0, 256, (count, SIZE, SIZE), dtype=np.uint8))
+
+
+def test_the_file_is_as_strange_as_the_network(
+    classifier: Classifier, network: GreyNetwork, samples: list[Sample]
+) -> None:
+    batch = Pictures(samples).batch(range(len(samples)), SIZE)
+    with torch.no_grad():
+        expected = familiarity(network, samples, CLASSES, SIZE)(network.with_features(batch.float() / 255)[2])
+    np.testing.assert_allclose(classifier.output(list(batch[:, 0].numpy())).strangeness, expected, rtol=1e-3)
+
+
+def test_things_that_are_no_steel_are_stranger(classifier: Classifier, samples: list[Sample]) -> None:
+    known, strange = held_out(classifier, samples).strangeness, classifier.output(noise(8)).strangeness
+    assert strange is not None
+    assert strange.min() > known.max()
+
+
+def test_a_strange_picture_is_unknown_and_keeps_its_scores(
+    classifier: Classifier, samples: list[Sample], tmp_path: Path
+) -> None:
+    known = held_out(classifier, samples).strangeness
+    path = tmp_path / "model.onnx"
+    path.write_bytes(classifier._content)
+    write_card(path, replace(classifier.card, thresholds={STRANGENESS: float(known.max())}))
+    judge = load(path)
+    strange, steel = judge.predict([noise(1)[0], samples[0].path])
+    assert strange.label == UNKNOWN
+    assert sum(strange.scores.values()) == pytest.approx(1, abs=1e-5)
+    assert strange.confidence == max(strange.scores.values())
+    assert strange.regions == ()
+    assert steel.label in CLASSES
+    assert strange.to_dict()["label"] == "unknown"
+    assert (strange.strangeness or 0) > (steel.strangeness or 0)
+
+
+def test_thresholds_come_from_the_held_out_pictures() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 3, 400)
+    logits = (4 * np.eye(3)[truth] + rng.normal(0, 2, (400, 3))).astype(np.float32)
+    card = calibrated(Card("x", CLASSES, (64, 64)), HeldOut(logits, truth, rng.chisquare(9, 400).astype(np.float32)))
+    assert card.temperature != 1
+    assert set(card.thresholds) == {STRANGENESS, CANDIDATE_SHARE}
+    few = HeldOut(logits[:20], truth[:20], np.ones(20, np.float32))
+    assert calibrated(Card("x", CLASSES, (64, 64)), few).thresholds == {}
+
+
+def test_candidates_hold_every_class_that_may_be_it(classifier: Classifier, samples: list[Sample]) -> None:
+    prediction = classifier.predict(samples[0].path)[0]
+    assert set(classifier.candidates(prediction)) == set(CLASSES)  # not calibrated
+    ranked = sorted(prediction.scores, key=lambda name: -prediction.scores[name])
+    sure = Classifier(
+        replace(classifier.card, thresholds={CANDIDATE_SHARE: prediction.scores[ranked[1]]}),
+        "sure",
+        classifier._content,
+        classifier._engine,
+        1,
+    )
+    assert sure.candidates(prediction) == tuple(ranked[:2])
+    surest = replace(sure.card, thresholds={CANDIDATE_SHARE: 1.0})
+    assert Classifier(surest, "", b"", classifier._engine, 1).candidates(prediction) == (ranked[0],)
