@@ -14,7 +14,7 @@ from steelsight.models.grey import GreyNetwork
 from steelsight.records import UNKNOWN, Card, Sample
 from steelsight.runtime.classifier import CANDIDATE_SHARE, STRANGENESS, Classifier, load
 from steelsight.training.export import export, write_card
-from steelsight.training.familiar import HeldOut, calibrated, familiarity, held_out
+from steelsight.training.familiar import DIRECTIONS, HeldOut, calibrated, familiarity, fitted, held_out
 from steelsight.training.fit import create_network
 from steelsight.training.pictures import Pictures
 from tests.drawn import CLASSES, quick
@@ -43,6 +43,25 @@ def classifier(network: GreyNetwork, samples: list[Sample], tmp_path_factory: py
 
 def noise(count: int) -> list[np.ndarray]:
     return list(np.random.default_rng(0).integers(0, 256, (count, SIZE, SIZE), dtype=np.uint8))
+
+
+def test_known_pictures_of_every_class_are_about_one_away() -> None:
+    rng = np.random.default_rng(0)
+    numbers = np.repeat([0, 1, 2], 300)
+    features = rng.normal(size=(900, 50)) * np.array([1, 5, 0.2])[numbers, None] + 20 * numbers[:, None]
+    found = fitted(features, numbers)(torch.from_numpy(features).float()).numpy()
+    for number in range(3):
+        assert found[numbers == number].mean() == pytest.approx(1, abs=0.2)
+    between = np.full((1, 50), 10.0)  # farther from the first than its pictures ever are
+    assert fitted(features, numbers)(torch.from_numpy(between).float()).item() > 1.5
+
+
+def test_classes_of_one_picture_and_features_that_never_vary_are_no_obstacle() -> None:
+    rng = np.random.default_rng(0)
+    features = np.column_stack([rng.normal(size=(41, 60)), np.ones(41)])
+    made = fitted(features, np.array([0] * 40 + [1]))
+    assert made.directions.shape == (61, DIRECTIONS)
+    assert torch.isfinite(made(torch.from_numpy(features).float())).all()
 
 
 def test_the_file_is_as_strange_as_the_network(

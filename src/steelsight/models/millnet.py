@@ -65,9 +65,9 @@ class MillNet(ClassMapNetwork):
         return self.layers(x)
 
     def forward_levels(self, x: Tensor) -> list[Tensor]:
-        """The feature maps of all layers but the first, which brightness and contrast change."""
-        levels = [self.layers[0](x)]
-        for layer in self.layers[1:]:
+        """The feature maps of all layers."""
+        levels = [x]
+        for layer in self.layers:
             levels.append(layer(levels[-1]))
         return levels[1:]
 

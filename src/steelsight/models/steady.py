@@ -16,7 +16,7 @@ __all__ = ["PlaceNorm", "SteadyConv"]
 
 SMALLEST = 1e-5
 """Is added to the power of a channel, as in BatchNorm."""
-FAINT = 1e-3
+FAINT = 1e-4
 """Is added to the power of a place, so that the noise of smooth steel does not become as strong as a defect."""
 MOMENTUM = 0.1
 """Share of a batch in the running power, as in BatchNorm."""

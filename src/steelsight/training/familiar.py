@@ -22,7 +22,13 @@ FALSE_ALARMS = 0.01
 """Share of pictures of known classes that may be called unknown."""
 COVERAGE = 0.99
 """Share of pictures whose true class is to be among the candidates."""
+DIRECTIONS = 32
+ENOUGH = 2 * DIRECTIONS
+"""Pictures of a class that tell its spread; one with fewer borrows from all classes."""
 BATCH = 64
+
+
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +43,33 @@ class HeldOut:
 
 def familiarity(network: GreyNetwork, training: Sequence[Sample], classes: Sequence[str], size: int) -> Strangeness:
     """Where the training pictures of each class lie in the network's features, and how widely."""
-    features, numbers = _features(network, training, size), _numbers(training, classes)
-    centres = np.stack([features[numbers == number].mean(0) for number in range(len(classes))])
-    spread, _ = ledoit_wolf(features - centres[numbers], assume_centered=True)
-    return Strangeness(torch.from_numpy(centres), torch.from_numpy(spread))
+    return fitted(_features(network, training, size), _numbers(training, classes))
+
+
+def fitted(features: Floats, numbers: npt.NDArray[np.int64]) -> Strangeness:
+    """Features of training pictures, (pictures, features), and the numbers of their classes -> what is familiar.
+
+    Looked at are the DIRECTIONS in which the pictures differ most, each feature in its own deviation. A class of few
+    pictures borrows its spread from all classes.
+    """
+    deviation = features.std(0)
+    scaled = features / np.where(deviation > 0, deviation, 1)
+    _, principal = np.linalg.eigh(np.cov(scaled.T))
+    directions = (principal / np.where(deviation > 0, deviation, 1)[:, None])[:, -DIRECTIONS:]
+    along = features @ directions
+    parts = [along[numbers == number] for number in range(int(numbers.max()) + 1)]
+    centres = np.stack([part.mean(0) for part in parts])
+    common = ledoit_wolf(along - centres[numbers], assume_centered=True)[0]
+    spreads = [_spread(part - centre, common) for part, centre in zip(parts, centres, strict=True)]
+    least = np.eye(len(common)) * (1e-6 * np.trace(common) / len(common) + 1e-12)
+    return Strangeness(*(torch.from_numpy(value) for value in (directions, centres, np.stack(spreads) + least)))
+
+
+def _spread(away: Floats, common: Floats) -> Floats:
+    """The covariance of a class from how far its pictures are from its centre; of few pictures with that of all."""
+    own = ledoit_wolf(away, assume_centered=True)[0] if len(away) > 1 else np.zeros_like(common)
+    share = min(1.0, len(away) / ENOUGH)
+    return np.asarray(share * own + (1 - share) * common)
 
 
 def held_out(classifier: Classifier, samples: Sequence[Sample]) -> HeldOut:
@@ -66,7 +95,7 @@ def calibrated(card: Card, found: HeldOut) -> Card:
 
 
 @torch.no_grad()
-def _features(network: GreyNetwork, samples: Sequence[Sample], size: int) -> npt.NDArray[np.float64]:
+def _features(network: GreyNetwork, samples: Sequence[Sample], size: int) -> Floats:
     network, pictures = network.eval(), Pictures(samples)
     batches = (range(start, min(start + BATCH, len(pictures))) for start in range(0, len(pictures), BATCH))
     found = [network.with_features(pictures.batch(numbers, size).float() / 255)[2] for numbers in batches]

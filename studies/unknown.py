@@ -1,0 +1,134 @@
+"""How well networks tell what they do not know: `python studies/unknown.py STUDY [--runs RUNS] [--data DATA]`.
+
+Two kinds of strange pictures: those of the class that a network was not trained on (cells of `neu-cls-without-CLASS`),
+and pictures that are no steel (`studies/foreign.py`). Known are the leak-free test pictures. Compares three scores; the
+threshold of each fold comes from the pictures that the other folds held out. Writes results/unknown/NETWORK.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import foreign
+import numpy as np
+import numpy.typing as npt
+from scipy.special import logsumexp
+from sklearn.metrics import roc_auc_score
+
+from steelsight import images
+from steelsight.data import catalog, foldfile
+from steelsight.evaluation import studies
+from steelsight.evaluation.calibration import alarm_threshold
+from steelsight.evaluation.provenance import provenance
+from steelsight.evaluation.results import write_json
+from steelsight.records import GreyImage, Sample
+from steelsight.runtime.classifier import RUN_FILE, Classifier, load
+from steelsight.training.familiar import FALSE_ALARMS
+
+STUDIES = Path(__file__).parent
+WITHOUT = "neu-cls-without-"
+FOREIGN = {"photographs": foreign.tiles, "drawn": foreign.drawn}
+
+Floats = npt.NDArray[np.floating]
+Scores = Mapping[str, Floats]
+"""By the name of the score: the higher, the stranger."""
+
+
+def scores(classifier: Classifier, greys: Sequence[GreyImage]) -> Scores:
+    """Maximum softmax (Hendrycks and Gimpel 2017), energy (Liu and others 2020), distance of features (Lee 2018)."""
+    output = classifier.output(greys)
+    logits = output.logits.astype(np.float64)
+    strangeness = output.strangeness
+    assert strangeness is not None
+    return {
+        "maximum softmax": -np.exp(logits.max(1) - logsumexp(logits, axis=1)),
+        "energy": -logsumexp(logits, axis=1),
+        "distance of features": strangeness.astype(np.float64),
+    }
+
+
+def measure(cells: Mapping[int, Path], samples: Sequence[Sample], folds: Sequence[int], label: str | None) -> Any:
+    """Of cells by fold: how well each score tells strange pictures from the known ones of the same fold's test part.
+
+    label: the class left out, else pictures that are no steel are the strange ones.
+    """
+    known: dict[str, dict[int, Floats]] = defaultdict(dict)
+    strange: dict[str, dict[str, dict[int, Floats]]] = defaultdict(lambda: defaultdict(dict))
+    for fold, run in cells.items():
+        classifier = load(run, threads=1)
+        tested = [s for s, at in zip(samples, folds, strict=True) if at == fold]
+        for name, values in scores(classifier, [images.decode(sample.path) for sample in tested]).items():
+            known[name][fold] = values
+        for kind, greys in _strange(samples, label).items():
+            for name, values in scores(classifier, greys).items():
+                strange[kind][name][fold] = values
+    return {
+        kind: {name: _summed(known[name], by_fold) for name, by_fold in by_score.items()}
+        for kind, by_score in strange.items()
+    }
+
+
+def _strange(samples: Sequence[Sample], label: str | None) -> Mapping[str, list[GreyImage]]:
+    if label is None:
+        return {kind: [grey for _, grey in make()] for kind, make in FOREIGN.items()}
+    return {label: [images.decode(sample.path) for sample in samples if sample.label == label]}
+
+
+def _summed(known: Mapping[int, Floats], strange: Mapping[int, Floats]) -> dict[str, Any]:
+    """AUROC, mean over the folds, and what a threshold from the other folds' known pictures catches."""
+    caught, alarms = [], []
+    for fold in known:
+        others = [values for at, values in known.items() if at != fold]
+        threshold = alarm_threshold(np.concatenate(others), FALSE_ALARMS) if others else np.inf
+        caught.append(float((strange[fold] > threshold).mean()))
+        alarms.append(float((known[fold] > threshold).mean()))
+    areas = [
+        roc_auc_score(np.r_[np.zeros(len(known[fold])), np.ones(len(strange[fold]))], np.r_[known[fold], strange[fold]])
+        for fold in known
+    ]
+    return {
+        "auroc": float(np.mean(areas)),
+        "auroc_by_fold": dict(zip(map(str, known), areas, strict=True)),
+        "caught": float(np.mean(caught)),
+        "false_alarms": float(np.mean(alarms)),
+        "strange": len(next(iter(strange.values()))),
+    }
+
+
+def _cells(study: studies.Study, runs: Path, network: str, protocol: str) -> dict[int, Path]:
+    place = runs / study.recipe / network / protocol
+    found = {fold: place / f"fold-{fold}-seed-0" for fold in range(5)}
+    return {fold: path for fold, path in found.items() if (path / RUN_FILE).exists()}
+
+
+def run(name: str, network: str, runs: Path, data: Path) -> None:
+    study, samples, root = studies.load(STUDIES, name), catalog.read(data).samples, catalog.root_of(data)
+    found: dict[str, Any] = {}
+    for protocol in (studies.GROUPS, *(f"{WITHOUT}{label}" for label in sorted({s.label for s in samples}))):
+        cells = _cells(study, runs, network, protocol)
+        if cells:
+            assigned, _ = foldfile.match_samples(samples, root, STUDIES / "folds" / f"{protocol}.csv")
+            left_out = protocol.removeprefix(WITHOUT) if protocol.startswith(WITHOUT) else None
+            found |= measure(cells, samples, [entry.fold for entry in assigned], left_out)
+    out = STUDIES / "results" / "unknown" / f"{network}.json"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_json(out, {"false_alarms_asked": FALSE_ALARMS, "strange": found, "provenance": provenance()})
+    for kind, by_score in found.items():
+        print(
+            kind, {score: (round(values["auroc"], 4), round(values["caught"], 3)) for score, values in by_score.items()}
+        )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("study")
+    parser.add_argument("network")
+    parser.add_argument("--runs", type=Path, default=STUDIES.parent / "runs")
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("STEELSIGHT_DATA", ".")) / "neu-cls")
+    asked = parser.parse_args()
+    run(asked.study, asked.network, asked.runs, asked.data)
