@@ -1,9 +1,10 @@
-"""Puts a model into the package: `python studies/ship.py NAME STUDY [--run RUN | --again DATA]`.
+"""Puts a model into the package: `python studies/ship.py NAME STUDY [--run RUN | --again DATA] [--cells CELLS DATA]`.
 
 Writes weights/NAME.onnx, whose card gives the scores of the siblings that STUDY has trained. With the folder of a
 finished run the weights are its own, and weights/NAME.safetensors is written too, for `timm.create_model(...,
 pretrained=True)`. With a folder of pictures the file is exported anew from those weights, and checked on the pictures.
-With neither only the scores on the card are brought up to date.
+With neither only the scores on the card are brought up to date. With the runs of the siblings and the pictures, what
+they said of their test parts gives the temperature and the thresholds.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from steelsight.models.grey import GreyNetwork
 from steelsight.records import Card
 from steelsight.runtime.classifier import load
 from steelsight.training.export import export, write_card
+from steelsight.training.familiar import calibrated, familiarity, held_out_by_cells
 from steelsight.training.fit import CHECKPOINT
 from steelsight.training.pictures import Pictures
 
@@ -47,7 +49,16 @@ def export_again(name: str, data: Path) -> None:
     card = load(WEIGHTS / f"{name}.onnx").card
     network = timm.create_model(card.model, num_classes=len(card.classes), in_chans=1)
     network.load_state_dict(load_file(WEIGHTS / f"{name}.safetensors"))
-    export(GreyNetwork(network, 1), card, WEIGHTS / f"{name}.onnx", Pictures(catalog.read(data).samples))
+    grey, samples = GreyNetwork(network, 1), catalog.read(data).samples
+    strangeness = familiarity(grey, samples, card.classes, card.size[0])
+    export(grey, card, WEIGHTS / f"{name}.onnx", Pictures(samples), strangeness)
+
+
+def calibrate(name: str, cells: Path, data: Path) -> None:
+    """Temperature and thresholds from the pictures that the siblings held out."""
+    target = WEIGHTS / f"{name}.onnx"
+    found = held_out_by_cells(cells, catalog.read(data).samples, catalog.root_of(data))
+    write_card(target, calibrated(load(target).card, found))
 
 
 def write_scores(name: str, study: str) -> None:
@@ -88,9 +99,12 @@ if __name__ == "__main__":
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--run", type=Path)
     source.add_argument("--again", type=Path)
+    parser.add_argument("--cells", type=Path, nargs=2, metavar=("CELLS", "DATA"))
     asked = parser.parse_args()
     if asked.run:
         take_run(asked.name, asked.run)
     if asked.again:
         export_again(asked.name, asked.again)
+    if asked.cells:
+        calibrate(asked.name, *asked.cells)
     write_scores(asked.name, asked.study)

@@ -27,7 +27,7 @@ FIELDS = {
     *("printed", "networks", "compare", "confusion"),
 }
 
-PAGES = ("reproduction", "choices")
+PAGES = ("reproduction", "choices", "robustness")
 
 
 @dataclass(frozen=True, slots=True)

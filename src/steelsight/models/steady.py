@@ -8,8 +8,9 @@ Progressive growing of GANs, 2018, section 4.2).
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 __all__ = ["PlaceNorm", "SteadyConv"]
@@ -22,7 +23,7 @@ MOMENTUM = 0.1
 """Share of a batch in the running power, as in BatchNorm."""
 
 
-class SteadyConv(nn.Module):
+class SteadyConv(nn.Conv2d):
     """A convolution and the scaling half of a BatchNorm: divides by the root of the mean square, adds nothing.
 
     zero_mean: each filter adds up to zero over the picture's pixels.
@@ -40,19 +41,16 @@ class SteadyConv(nn.Module):
         dilation: int = 1,
         zero_mean: bool = False,
     ) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(in_chans, channels, kernel, stride, padding, dilation, bias=False)
+        super().__init__(in_chans, channels, kernel, stride, padding, dilation, bias=False)
         self.zero_mean = zero_mean
         self.scale = nn.Parameter(torch.ones(channels))
         self.register_buffer("power", torch.ones(channels))
 
     def filters(self) -> Tensor:
-        weight = self.conv.weight
-        return weight - weight.mean((1, 2, 3), keepdim=True) if self.zero_mean else weight
+        return self.weight - self.weight.mean((1, 2, 3), keepdim=True) if self.zero_mean else self.weight
 
     def forward(self, x: Tensor) -> Tensor:
-        conv = self.conv
-        x = F.conv2d(x, self.filters(), None, conv.stride, conv.padding, conv.dilation)
+        x = self._conv_forward(x, self.filters(), None)
         power = self.power
         if self.training:
             power = x.float().square().mean((0, 2, 3))
@@ -61,10 +59,13 @@ class SteadyConv(nn.Module):
         return x * self._factor(power)[:, None, None].to(x.dtype)
 
     def fuse(self) -> nn.Conv2d:
-        """The convolution alone, with everything else in its weights, for `timm.utils.reparameterize_model`."""
+        """The same as one plain convolution, for `timm.utils.reparameterize_model`."""
+        names = ("kernel_size", "stride", "padding", "dilation")
+        shape: Any = {name: getattr(self, name) for name in names}
+        plain = nn.Conv2d(self.in_channels, self.out_channels, bias=False, **shape)
         with torch.no_grad():
-            self.conv.weight.copy_(self.filters() * self._factor(self.power)[:, None, None, None])
-        return self.conv
+            plain.weight.copy_(self.filters() * self._factor(self.power)[:, None, None, None])
+        return plain
 
     def _factor(self, power: Tensor) -> Tensor:
         return self.scale * torch.rsqrt(power + SMALLEST)

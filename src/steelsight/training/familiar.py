@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -11,11 +12,13 @@ import torch
 from sklearn.covariance import ledoit_wolf
 
 from steelsight import images
+from steelsight.data import foldfile
+from steelsight.evaluation import cells as on_disk
 from steelsight.evaluation.calibration import alarm_threshold, candidate_share, temperature
 from steelsight.models.grey import GreyNetwork
 from steelsight.models.strangeness import Strangeness
 from steelsight.records import Card, FloatArray, Sample
-from steelsight.runtime.classifier import CANDIDATE_SHARE, STRANGENESS, Classifier
+from steelsight.runtime.classifier import CANDIDATE_SHARE, STRANGENESS, Classifier, load
 from steelsight.training.pictures import Pictures
 
 FALSE_ALARMS = 0.01
@@ -80,6 +83,20 @@ def held_out(classifier: Classifier, samples: Sequence[Sample]) -> HeldOut:
         logits.append(output.logits)
         strangeness.append(np.zeros(len(output.logits)) if output.strangeness is None else output.strangeness)
     return HeldOut(np.concatenate(logits), _numbers(samples, classifier.classes), np.concatenate(strangeness))
+
+
+def held_out_by_cells(cells: Path, samples: Sequence[Sample], root: Path) -> HeldOut:
+    """What the finished cells of a cross-validation said of their test parts, together."""
+    assigned, _ = foldfile.match_samples(samples, root, cells / on_disk.FOLDS)
+    found = [
+        held_out(load(cell.folder), [s for s, entry in zip(samples, assigned, strict=True) if entry.fold == cell.fold])
+        for cell in on_disk.done(cells)
+    ]
+    return HeldOut(
+        np.concatenate([each.logits for each in found]),
+        np.concatenate([each.truth for each in found]),
+        np.concatenate([each.strangeness for each in found]),
+    )
 
 
 def calibrated(card: Card, found: HeldOut) -> Card:

@@ -1,0 +1,138 @@
+"""Whether networks show the defect where it is: `python studies/where.py STUDY NETWORK [--runs RUNS] [--data DATA]`.
+
+Leak-free test pictures of NEU-CLS against NEU-DET's boxes of the same pictures and the masks of SD-saliency-900, both
+beside the folder of NEU-CLS. Labels of whole pictures are all that the networks learned from, and nothing is tuned on
+boxes or masks. Writes results/where/NETWORK.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from steelsight.data import catalog, foldfile
+from steelsight.evaluation import studies
+from steelsight.evaluation.localisation import Shown, average_precision, localisation, mask_overlap, peak
+from steelsight.evaluation.provenance import provenance
+from steelsight.evaluation.results import write_json
+from steelsight.records import Prediction, Region, Sample
+from steelsight.runtime.classifier import RUN_FILE, load
+from steelsight.runtime.regions import THRESHOLD
+
+STUDIES = Path(__file__).parent
+PREFIXES = {
+    "Cr": "crazing",
+    "In": "inclusion",
+    "Pa": "patches",
+    "PS": "pitted_surface",
+    "RS": "rolled-in_scale",
+    "Sc": "scratches",
+}
+SIZE = (200, 200)
+
+
+def boxes_of(folder: Path) -> dict[str, tuple[Region, ...]]:
+    """NEU-DET's boxes by NEU-CLS's names."""
+    of_class = {label: prefix for prefix, label in PREFIXES.items()}
+    found = {}
+    for sample in catalog.read(folder).samples:
+        label, _, number = sample.path.stem.rpartition("_")
+        found[f"{of_class[label]}_{number}"] = sample.boxes
+    return found
+
+
+def shown(sample: Sample, prediction: Prediction, boxes: tuple[Region, ...]) -> Shown:
+    heat = prediction.heat
+    label = prediction.label or ""
+    point = None if heat is None else peak(heat, SIZE)
+    return Shown(sample.label, label, point, prediction.regions, boxes)
+
+
+def baselines(answers: Sequence[Shown]) -> dict[str, list[Shown]]:
+    """The middle of the picture, and the whole picture, for the predicted class."""
+    whole = Region("", 0, 0, SIZE[1], SIZE[0])
+    return {
+        "the centre, the whole frame": [
+            replace(each, point=(SIZE[1] / 2, SIZE[0] / 2), regions=(replace(whole, label=each.label),))
+            for each in answers
+        ]
+    }
+
+
+def summed(answers: Sequence[Shown]) -> dict[str, Any]:
+    """Shares by class and over the classes, and the average precision over all boxes."""
+    found = localisation(answers)
+    labels = sorted({each.truth for each in answers})
+    precisions = {least: {label: average_precision(answers, label, least) for label in labels} for least in (0.3, 0.5)}
+    return {
+        **asdict(found),
+        "macro": dict(zip(("pointing", "overlap_30", "overlap_50"), found.macro, strict=True)),
+        "average_precision": {
+            str(least): {"macro": fmean(values.values()), **values} for least, values in precisions.items()
+        },
+    }
+
+
+def several(
+    predictions: Sequence[tuple[Sample, Prediction]], boxes: Mapping[str, tuple[Region, ...]]
+) -> dict[str, Any]:
+    """On pictures with a box of another class: how often that class is among the regions, and on the others how often
+    a class is that has no box."""
+    named, false = [], []
+    for sample, prediction in predictions:
+        there = {box.label for box in boxes[sample.path.stem]}
+        said = {region.label for region in prediction.regions} - {sample.label}
+        (named if there - {sample.label} else false).append(
+            bool(said & there) if there - {sample.label} else bool(said)
+        )
+    return {"pictures": len(named), "found": fmean(named), "others": len(false), "falsely": fmean(false)}
+
+
+def run(name: str, network: str, runs: Path, data: Path) -> None:
+    study, root = studies.load(STUDIES, name), catalog.root_of(data)
+    samples = catalog.read(data).samples
+    boxes = boxes_of(data.parent / "neu-det")
+    assigned, _ = foldfile.match_samples(samples, root, STUDIES / "folds" / f"{studies.GROUPS}.csv")
+    pairs: list[tuple[Sample, Prediction]] = []
+    for fold in range(5):
+        place = runs / study.recipe / network / studies.GROUPS / f"fold-{fold}-seed-0"
+        if (place / RUN_FILE).exists():
+            tested = [s for s, entry in zip(samples, assigned, strict=True) if entry.fold == fold]
+            pairs += zip(tested, load(place, threads=1).predict([s.path for s in tested]), strict=True)
+    answers = [shown(sample, prediction, boxes[sample.path.stem]) for sample, prediction in pairs]
+    masks = defaultdict(list)
+    for sample, prediction in pairs:
+        path = data.parent / "neu-masks" / f"{sample.path.stem}.png"
+        if path.exists() and prediction.heat is not None:
+            masks[sample.label].append(mask_overlap(prediction.heat, np.asarray(Image.open(path)) > 127, THRESHOLD))
+    result = {
+        "pictures": len(answers),
+        "model": summed(answers),
+        "baselines": {kind: summed(others) for kind, others in baselines(answers).items()},
+        "mask_overlap": {label: fmean(values) for label, values in sorted(masks.items())},
+        "several": several(pairs, boxes),
+        "provenance": provenance(),
+    }
+    out = STUDIES / "results" / "where" / f"{network}.json"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_json(out, result)
+    print(result["model"]["macro"], result["mask_overlap"], result["several"])
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("study")
+    parser.add_argument("network")
+    parser.add_argument("--runs", type=Path, default=STUDIES.parent / "runs")
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("STEELSIGHT_DATA", ".")) / "neu-cls")
+    asked = parser.parse_args()
+    run(asked.study, asked.network, asked.runs, asked.data)
