@@ -6,30 +6,27 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import timm
 import torch
-from benchmarks.networks import CLASSES, make
+from benchmarks.networks import CLASSES, make, wrapped
 from benchmarks.records import Counted, Variant
-from torch import Tensor, nn
+from torch import nn
 
 from steelsight.evaluation.studies import Network
 from steelsight.models.counting import PAPER_1, PAPER_2, Rule, macs, parameters
 from steelsight.models.grey import GreyNetwork
+from steelsight.models.strangeness import Strangeness
 from steelsight.records import Card, Sample
 from steelsight.training.export import export
+from steelsight.training.familiar import DIRECTIONS
 from steelsight.training.pictures import Pictures
 from steelsight.training.reduce import reduce
 
 PRODUCTS: Rule = {kind: rule[kind] for kind, rule in ((nn.Conv2d, PAPER_1), (nn.Linear, PAPER_2))}
 """What a matrix product could do at the processor's peak; activations and averages are left out."""
 MADE_FOR_A_SIZE = ("effnet", "ilcs")
-
-
-class Alone(GreyNetwork):
-    """A network without the class map that this project would work out beside its logits."""
-
-    def with_map(self, grey: Tensor) -> tuple[Tensor, Tensor]:
-        logits = self(grey)
-        return logits, logits[:, :, None, None]
+OURS = "millnet*"
+"""Networks whose files are made as they are shipped; the others only compute what they must."""
 
 
 def path_of(folder: Path, variant: Variant) -> Path:
@@ -65,11 +62,18 @@ def _make(network: str, size: int, in_chans: int) -> nn.Module:
 
 
 def _write_grey(variant: Variant, folder: Path, samples: Sequence[Sample]) -> None:
-    network = _make(variant.network, variant.size, in_chans=1)
-    has_free_map = hasattr(network, "forward_map")
-    grey = (GreyNetwork if has_free_map else Alone)(network, in_chans=1)
+    network = wrapped(_make(variant.network, variant.size, in_chans=1))
     card = Card(variant.network, CLASSES, (variant.size, variant.size))
-    export(grey, card, path_of(folder, variant), Pictures(samples[:1]))
+    strangeness = _strangeness(network, variant.size) if variant.network in timm.list_models(OURS) else None
+    export(network, card, path_of(folder, variant), Pictures(samples[:1]), strangeness)
+
+
+@torch.no_grad()
+def _strangeness(network: GreyNetwork, size: int) -> Strangeness:
+    """What a shipped file computes besides, with random numbers."""
+    features = network.eval().with_features(torch.zeros(1, 1, size, size))[2].shape[1]
+    spreads = torch.eye(DIRECTIONS).expand(len(CLASSES), -1, -1)
+    return Strangeness(torch.randn(features, DIRECTIONS), torch.randn(len(CLASSES), DIRECTIONS), spreads)
 
 
 def _write_reduced(variant: Variant, folder: Path, samples: Sequence[Sample]) -> None:

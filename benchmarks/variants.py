@@ -7,6 +7,7 @@ from typing import Any
 
 import timm
 from benchmarks.choice import best
+from benchmarks.files import OURS
 from benchmarks.records import Accuracy, Networks, Times, Variant
 
 import steelsight.models  # noqa: F401  (registers the networks)
@@ -31,7 +32,7 @@ WAYS = (*FP32, ("onnxruntime", "int8"), ("openvino", "bf16"), ("openvino", "int8
 
 def networks() -> Networks:
     """MillNet's presets, whose number may grow, and all others."""
-    presets = {name: _own_size(name) for name in timm.list_models("millnet*")}
+    presets = {name: _own_size(name) for name in timm.list_models(OURS)}
     return Networks(presets, dict.fromkeys((*FAMILY, *OTHERS), SIZE), baseline=FAMILY[0])
 
 

@@ -2,7 +2,8 @@
 
 Two kinds of strange pictures: those of the class that a network was not trained on (cells of `neu-cls-without-CLASS`),
 and pictures that are no steel (`studies/foreign.py`). Known are the leak-free test pictures. Compares three scores; the
-threshold of each fold comes from the pictures that the other folds held out. Writes results/unknown/NETWORK.json.
+threshold of each fold comes from the pictures that networks of all classes held out in the other folds. Writes
+results/unknown/NETWORK.json.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,10 @@ from steelsight.training.familiar import FALSE_ALARMS
 STUDIES = Path(__file__).parent
 WITHOUT = "neu-cls-without-"
 FOREIGN = {"photographs": foreign.tiles, "drawn": foreign.drawn}
+CLEAN = "clean"
+"""Steel beside the defects, outside the masks of SD-saliency-900: NEU has no pictures of clean steel."""
+WINDOW = 96
+"""Pixels a side."""
 
 Floats = npt.NDArray[np.floating]
 Scores = Mapping[str, Floats]
@@ -52,11 +58,16 @@ def scores(classifier: Classifier, greys: Sequence[GreyImage]) -> Scores:
     }
 
 
-def measure(cells: Mapping[int, Path], samples: Sequence[Sample], folds: Sequence[int], label: str | None) -> Any:
-    """Of cells by fold: how well each score tells strange pictures from the known ones of the same fold's test part.
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Scores by name and fold, of the known pictures of each fold's test part; and of strange ones, by kind."""
 
-    label: the class left out, else pictures that are no steel are the strange ones.
-    """
+    known: Mapping[str, Mapping[int, Floats]]
+    strange: Mapping[str, Mapping[str, Mapping[int, Floats]]]
+
+
+def measure(cells: Mapping[int, Path], samples: Sequence[Sample], folds: Sequence[int], label: str | None) -> Measured:
+    """Of cells by fold. label: the class left out, else pictures that are no steel are the strange ones."""
     known: dict[str, dict[int, Floats]] = defaultdict(dict)
     strange: dict[str, dict[str, dict[int, Floats]]] = defaultdict(lambda: defaultdict(dict))
     for fold, run in cells.items():
@@ -64,27 +75,50 @@ def measure(cells: Mapping[int, Path], samples: Sequence[Sample], folds: Sequenc
         tested = [s for s, at in zip(samples, folds, strict=True) if at == fold]
         for name, values in scores(classifier, [images.decode(sample.path) for sample in tested]).items():
             known[name][fold] = values
-        for kind, greys in _strange(samples, label).items():
+        for kind, greys in _strange(samples, tested, label).items():
             for name, values in scores(classifier, greys).items():
                 strange[kind][name][fold] = values
+    return Measured(known, strange)
+
+
+def summed(found: Measured, siblings: Measured) -> dict[str, Any]:
+    """By kind of strange pictures and score; the thresholds come from what the siblings of other folds knew."""
     return {
-        kind: {name: _summed(known[name], by_fold) for name, by_fold in by_score.items()}
-        for kind, by_score in strange.items()
+        kind: {name: _summed(found.known[name], by_fold, siblings.known[name]) for name, by_fold in by_score.items()}
+        for kind, by_score in found.strange.items()
     }
 
 
-def _strange(samples: Sequence[Sample], label: str | None) -> Mapping[str, list[GreyImage]]:
+def _strange(samples: Sequence[Sample], tested: Sequence[Sample], label: str | None) -> Mapping[str, list[GreyImage]]:
     if label is None:
-        return {kind: [grey for _, grey in make()] for kind, make in FOREIGN.items()}
+        drawn = {kind: [grey for _, grey in make()] for kind, make in FOREIGN.items()}
+        return {**drawn, CLEAN: [grey for sample in tested if (grey := clean_window(sample.path)) is not None]}
     return {label: [images.decode(sample.path) for sample in samples if sample.label == label]}
 
 
-def _summed(known: Mapping[int, Floats], strange: Mapping[int, Floats]) -> dict[str, Any]:
-    """AUROC, mean over the folds, and what a threshold from the other folds' known pictures catches."""
+def clean_window(path: Path) -> GreyImage | None:
+    """A window of the picture outside its mask, mirrored to the picture's size; None where there is none."""
+    mask_file = path.parent.parent / "neu-masks" / f"{path.stem}.png"
+    if not mask_file.exists():
+        return None
+    defect = images.decode(mask_file) > 127
+    sums = np.pad(defect.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    inside = sums[WINDOW:, WINDOW:] - sums[:-WINDOW, WINDOW:] - sums[WINDOW:, :-WINDOW] + sums[:-WINDOW, :-WINDOW]
+    if inside.min() > 0:
+        return None
+    top, left = np.unravel_index(int(inside.argmin()), inside.shape)
+    window = images.decode(path)[top : top + WINDOW, left : left + WINDOW]
+    return np.pad(window, [(0, side - WINDOW) for side in defect.shape], mode="symmetric")
+
+
+def _summed(
+    known: Mapping[int, Floats], strange: Mapping[int, Floats], siblings: Mapping[int, Floats]
+) -> dict[str, Any]:
+    """AUROC, mean over the folds, and what a threshold from the siblings of the other folds catches."""
     caught, alarms = [], []
     for fold in known:
-        others = [values for at, values in known.items() if at != fold]
-        threshold = alarm_threshold(np.concatenate(others), FALSE_ALARMS) if others else np.inf
+        others = np.concatenate([values for at, values in siblings.items() if at != fold])
+        threshold = alarm_threshold(others, FALSE_ALARMS)
         caught.append(float((strange[fold] > threshold).mean()))
         alarms.append(float((known[fold] > threshold).mean()))
     areas = [
@@ -96,7 +130,7 @@ def _summed(known: Mapping[int, Floats], strange: Mapping[int, Floats]) -> dict[
         "auroc_by_fold": dict(zip(map(str, known), areas, strict=True)),
         "caught": float(np.mean(caught)),
         "false_alarms": float(np.mean(alarms)),
-        "strange": len(next(iter(strange.values()))),
+        "strange": sum(map(len, strange.values())),
     }
 
 
@@ -109,12 +143,15 @@ def _cells(study: studies.Study, runs: Path, network: str, protocol: str) -> dic
 def run(name: str, network: str, runs: Path, data: Path) -> None:
     study, samples, root = studies.load(STUDIES, name), catalog.read(data).samples, catalog.root_of(data)
     found: dict[str, Any] = {}
+    siblings: Measured | None = None
     for protocol in (studies.GROUPS, *(f"{WITHOUT}{label}" for label in sorted({s.label for s in samples}))):
         cells = _cells(study, runs, network, protocol)
         if cells:
             assigned, _ = foldfile.match_samples(samples, root, STUDIES / "folds" / f"{protocol}.csv")
             left_out = protocol.removeprefix(WITHOUT) if protocol.startswith(WITHOUT) else None
-            found |= measure(cells, samples, [entry.fold for entry in assigned], left_out)
+            measured = measure(cells, samples, [entry.fold for entry in assigned], left_out)
+            siblings = siblings or measured
+            found |= summed(measured, siblings)
     out = STUDIES / "results" / "unknown" / f"{network}.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     write_json(out, {"false_alarms_asked": FALSE_ALARMS, "strange": found, "provenance": provenance()})

@@ -4,6 +4,7 @@ import importlib.util
 import re
 import shlex
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -57,14 +58,24 @@ def test_links_inside_the_project_lead_somewhere(page: Path) -> None:
         assert target.startswith("http") or (page.parent / target).exists(), target
 
 
-def test_generated_pages_are_what_the_results_make() -> None:
-    spec = importlib.util.spec_from_file_location("tables", ROOT / "studies" / "tables.py")
+def script(name: str) -> ModuleType:
+    """A script of the studies as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "studies" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
-    tables = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tables)
-    for page, text in tables.pages().items():
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_generated_pages_are_what_the_results_make() -> None:
+    for page, text in script("tables").pages().items():
         assert page.read_text(encoding="utf-8") == text, f"run python studies/tables.py: {page.name} is not up to date"
+
+
+def test_the_page_on_robustness_is_what_the_results_make() -> None:
+    page = ROOT / "docs" / "robustness.md"
+    assert page.read_text(encoding="utf-8") == script("robustness").page(), "run python studies/robustness.py"
 
 
 def test_the_page_on_the_papers_is_what_the_results_make() -> None:

@@ -21,17 +21,26 @@ from steelsight.curves import charts, charts_side_by_side
 from steelsight.pictures import thumbnail
 from steelsight.records import (
     UNKNOWN,
+    Certainty,
     ClassScores,
     Evidence,
     Exhibit,
     Finding,
+    HarshScores,
     Mistake,
     Prediction,
     Region,
     Scores,
     SteelsightError,
 )
-from steelsight.report import InspectionReport, write_chart, write_findings, write_scores
+from steelsight.report import (
+    InspectionReport,
+    write_chart,
+    write_findings,
+    write_harsh,
+    write_reliability,
+    write_scores,
+)
 
 CLASSES = ("patches", "scratches")
 HOSTILE = [
@@ -532,3 +541,36 @@ def test_an_exhibit_is_shown_as_it_is(tmp_path):
 def test_hostile_captions_are_only_ever_data(tmp_path, caption):
     plain = findings_page(tmp_path, {"Overlap": [Exhibit("a", grey())]})
     assert findings_page(tmp_path, {"Overlap": [Exhibit(caption, grey())]}).tags == plain.tags
+
+
+KINDS = ("brightness", "hot_spot", "jpeg")
+
+
+def harsh_scores() -> HarshScores:
+    accuracy = {kind: tuple(0.9 - 0.1 * at - 0.02 * strength for strength in range(5)) for at, kind in enumerate(KINDS)}
+    return HarshScores(30, 0.95, accuracy, ("hot_spot",), Certainty({}, 0.1, 0.2, 0.3))
+
+
+def test_harsh_scores_are_a_cell_for_each_kind_and_strength(tmp_path):
+    write_harsh(tmp_path / "plots" / "harsh.svg", harsh_scores(), "Rough <weather>")
+    drawn = ET.parse(tmp_path / "plots" / "harsh.svg").getroot()
+    texts = [text.text for text in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert len(list(drawn.iter("{http://www.w3.org/2000/svg}title"))) == 15
+    assert {"brightness", "hot spot *", "90.0", "62.0", "Rough <weather>"} <= set(texts)
+    assert harsh_scores().worst == "jpeg"
+    assert harsh_scores().mean == pytest.approx(0.76)
+
+
+def test_the_scores_page_shows_harsh_pictures_only_where_there_are_any(tmp_path):
+    write_scores(tmp_path / "with.html", SCORES, title="x", harsh=harsh_scores())
+    write_scores(tmp_path / "without.html", SCORES, title="x")
+    assert "76.00\u00a0%" in (tmp_path / "with.html").read_text()
+    assert "Harsh pictures" not in (tmp_path / "without.html").read_text()
+
+
+def test_a_reliability_diagram_has_a_point_for_each_bin(tmp_path):
+    curves = {"clean": [(3, 0.5, 0.4), (90, 0.9, 1.0)], "harsh": [(9, 0.7, 0.6)]}
+    write_reliability(tmp_path / "reliability.svg", curves, "How sure")
+    drawn = ET.parse(tmp_path / "reliability.svg").getroot()
+    points = [(float(dot.get("cx")), float(dot.get("cy"))) for dot in drawn.iter("{http://www.w3.org/2000/svg}circle")]
+    assert points == [(46 + 130, 34 + 156), (46 + 234, 34), (46 + 182, 34 + 104)]

@@ -196,6 +196,23 @@ def write_chart(path: Path, chart: Chart) -> None:
         _write_page(path, "chart.svg.j2", chart=chart)
 
 
+def write_harsh(path: Path, harsh: HarshScores, title: str) -> None:
+    """Writes accuracy by kind and strength as an SVG file that stands alone. Raises SteelsightError."""
+    with _explained(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_page(path, "harsh_file.svg.j2", harsh=harsh, title=title)
+
+
+def write_reliability(path: Path, curves: Mapping[str, Sequence[tuple[int, float, float]]], title: str) -> None:
+    """Writes a reliability diagram as an SVG file that stands alone. Raises SteelsightError.
+
+    curves: by name the bins of confidence, each with its number of answers, mean confidence and share right, 0 to 1.
+    """
+    with _explained(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_page(path, "reliability.svg.j2", curves=curves, title=title)
+
+
 class _LeastCertain:
     """The pictures of the `limit` images with the lowest confidence; of equals, those that came first."""
 

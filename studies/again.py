@@ -1,0 +1,39 @@
+"""Exports finished cells anew from their checkpoints: `python studies/again.py CELLS DATA`.
+
+A file of an older version lacks what later ones add, as how strange a picture is. The weights stay, so the answers do.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+
+from steelsight.data import catalog, foldfile
+from steelsight.evaluation import cells as on_disk
+from steelsight.runtime.classifier import RUN_FILE, load
+from steelsight.training import recipe as recipes
+from steelsight.training.export import export
+from steelsight.training.familiar import familiarity
+from steelsight.training.fit import CHECKPOINT, create_network
+from steelsight.training.pictures import Pictures
+
+
+def again(cells: Path, data: Path) -> None:
+    samples, root = catalog.read(data).samples, catalog.root_of(data)
+    assigned, _ = foldfile.match_samples(samples, root, cells / on_disk.FOLDS)
+    for cell in on_disk.done(cells):
+        card = load(cell.folder).card
+        network = create_network(recipes.load(cell.folder / "recipe.yaml"), len(card.classes))
+        held = torch.load(cell.folder / CHECKPOINT, map_location="cpu", weights_only=True)
+        network.load_state_dict(held["best_weights"])
+        apart = {cell.fold, foldfile.UNUSED}
+        training = [sample for sample, entry in zip(samples, assigned, strict=True) if entry.fold not in apart]
+        strangeness = familiarity(network, training, card.classes, card.size[0])
+        export(network, card, cell.folder / RUN_FILE, Pictures(samples), strangeness)
+        print(cell.folder, flush=True)
+
+
+if __name__ == "__main__":
+    again(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,204 @@
+"""Writes docs/robustness.md and its plots from the committed results: `python studies/robustness.py`.
+
+A test holds the page equal to what this makes, so no figure in it is typed. Words around the tables: robustness.md.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from steelsight import report
+from steelsight.evaluation.pages import around, row
+from steelsight.records import Certainty, HarshScores
+
+ROOT = Path(__file__).parents[1]
+RESULTS, DOCS = ROOT / "studies" / "results", ROOT / "docs"
+PAGE, PLOTS = DOCS / "robustness.md", DOCS / "robustness"
+MODELS = {"millnet": "MillNet", "millnet_steady": "MillNet steady"}
+FOREIGN = ("photographs", "drawn", "clean")
+
+
+def page() -> str:
+    """The page's text."""
+    sections = [*_harsh(_read("robustness")), *_calibration(_read("robustness")), *_unknown(_read("unknown"))]
+    return around(ROOT / "studies" / "robustness.md", [*sections, *_where(_read("where"))])
+
+
+def plots() -> None:
+    for name, found in _read("robustness").items():
+        title = f"{MODELS[name]}, accuracy by kind and strength, %"
+        report.write_harsh(PLOTS / f"{name}-harsh.svg", harsh_of(found), title)
+        bins = found["calibration"]["calibrated"]["bins"]
+        report.write_reliability(PLOTS / f"{name}-reliability.svg", bins, f"{MODELS[name]}, how often it is right")
+
+
+def harsh_of(found: Mapping[str, Any]) -> HarshScores:
+    held = found["harsh"]
+    return HarshScores(
+        held["images"],
+        held["clean"],
+        {kind: tuple(values) for kind, values in held["accuracy"].items()},
+        tuple(held["never_trained_on"]),
+        Certainty(**held["certainty"]),
+    )
+
+
+def _read(kind: str) -> dict[str, Any]:
+    """What was measured, by network."""
+    paths = {name: RESULTS / kind / f"{name}.json" for name in MODELS}
+    return {name: json.loads(path.read_text(encoding="utf-8")) for name, path in paths.items() if path.exists()}
+
+
+def _harsh(found: Mapping[str, Any]) -> list[str]:
+    rows = []
+    for name, each in found.items():
+        harsh = harsh_of(each)
+        low = min(harsh.accuracy, key=lambda kind: harsh.accuracy[kind][2])
+        rows.append(
+            [
+                f"`{name}`, recipe {each['recipe']}",
+                f"{harsh.images:,}",
+                *(f"{100 * value:.2f}" for value in (harsh.clean, harsh.mean, harsh.mean_never_trained_on)),
+                f"{harsh.worst} {100 * harsh.by_kind[harsh.worst]:.2f}",
+                f"{low} {100 * harsh.accuracy[low][2]:.2f}",
+            ]
+        )
+    words = (
+        "Every picture in 18 kinds and five strengths: `steelsight evaluate MODEL DATA --harsh`; all folds by "
+        "`python studies/harsh.py STUDY` and `python studies/pooled.py STUDY NETWORK`. Kinds with a star were "
+        "never shown in training."
+    )
+    heads = ["network", "pictures", "clean, %", "harsh, mean, %", "of kinds never trained on, %"]
+    plots = [f"![{name}: accuracy by kind and strength](robustness/{name}-harsh.svg)" for name in found]
+    table = _table([*heads, "worst kind, mean of its strengths, %", "worst kind at strength 3, %"], rows)
+    sheet = "![The 18 kinds at strength 4, on drawn steel](robustness/kinds.png)"
+    return [_section("Harsh pictures", words, table, "\n".join(plots), sheet)] if found else []
+
+
+def _calibration(found: Mapping[str, Any]) -> list[str]:
+    rows, sizes = [], []
+    for name, each in found.items():
+        for state, values in each["calibration"].items():
+            for kind in ("clean", "harsh"):
+                worth = values[kind]
+                rows.append(
+                    [
+                        f"`{name}`, {state}",
+                        kind,
+                        *(f"{worth[key]:.4f}" for key in ("calibration_error", "brier", "log_loss")),
+                    ]
+                )
+        held = each["candidates"]
+        sizes.append(
+            f"`{name}`: asked for {100 * held['asked']:.0f} %, the true class was a candidate in "
+            f"{100 * held['coverage']:.2f} % of the clean pictures; {held['mean_size']:.2f} candidates in the mean. "
+            f"Temperatures of the folds: {', '.join(f'{value:.2f}' for value in each['temperatures'])}."
+        )
+    words = (
+        "One temperature for each fold, from the clean pictures that the other folds held out; calibration error "
+        "over 15 bins of equal width, all folds together. `Classifier.candidates` gives the classes that a picture may "
+        "be of."
+    )
+    plots = [f"![{name}: reliability](robustness/{name}-reliability.svg)" for name in found]
+    table = _table(["network", "pictures", "calibration error", "Brier score", "log-loss"], rows)
+    return [_section("What a confidence is worth", words, table, "\n".join(sizes), "\n".join(plots))] if found else []
+
+
+def _unknown(found: Mapping[str, Any]) -> list[str]:
+    sections = []
+    for name, each in found.items():
+        strange = each["strange"]
+        scores = list(next(iter(strange.values())))
+        left_out = [kind for kind in strange if kind not in FOREIGN]
+        rows = [
+            [_kind(kind), str(len(strange[kind][scores[0]]["auroc_by_fold"])), *_pair(strange[kind], scores)]
+            for kind in (*FOREIGN, *left_out)
+            if kind in strange
+        ]
+        if left_out:
+            means = {
+                score: {key: fmean(strange[kind][score][key] for kind in left_out) for key in ("auroc", "caught")}
+                for score in scores
+            }
+            rows.append(["**mean of the classes left out**", "", *_pair(means, scores)])
+        alarms = 100 * each["false_alarms_asked"]
+        words = (
+            f"{MODELS[name]}. Strange are pictures that are no steel (tiles of the photographs in scikit-image's "
+            "wheel, drawn textures), windows of 96x96 pixels outside the masks, mirrored, and those of a class that "
+            "the network was not trained on. Area under the ROC curve against the known test pictures, and the share "
+            f"caught at {alarms:g} % false alarms; the threshold comes from the pictures that networks of all six "
+            f"classes held out in the other folds. `python studies/unknown.py {name} {name}`."
+        )
+        heads = ["strange pictures", "folds", *(f"{score}: AUROC, caught %" for score in scores)]
+        sections.append(_section(f"What {MODELS[name]} does not know", words, _table(heads, rows)))
+    return sections
+
+
+def _kind(kind: str) -> str:
+    named = {"photographs": "photographs", "drawn": "drawn textures", "clean": "steel beside the defects"}
+    return named.get(kind, f"`{kind}`, left out of training")
+
+
+def _pair(by_score: Mapping[str, Mapping[str, Any]], scores: Sequence[str]) -> list[str]:
+    return [
+        f"{by_score[score]['auroc']:.4f}, "
+        + (f"{100 * by_score[score]['caught']:.1f}" if by_score[score]["caught"] else "not measured")
+        for score in scores
+    ]
+
+
+def _where(found: Mapping[str, Any]) -> list[str]:
+    sections = []
+    for name, each in found.items():
+        ways = {f"`{name}`, labels of whole pictures alone": each["model"], **each["baselines"]}
+        rows = [
+            [
+                way,
+                *(f"{100 * values['macro'][key]:.1f}" for key in ("pointing", "overlap_30", "overlap_50")),
+                *(f"{100 * values['average_precision'][least]['macro']:.1f}" for least in ("0.3", "0.5")),
+            ]
+            for way, values in ways.items()
+        ]
+        by_class = [
+            [
+                f"`{label}`",
+                *(f"{100 * each['model'][key][label]:.1f}" for key in ("pointing", "overlap_30", "overlap_50")),
+                f"{100 * each['mask_overlap'][label]:.1f}" if label in each["mask_overlap"] else "no masks",
+            ]
+            for label in each["model"]["pointing"]
+        ]
+        several = each["several"]
+        words = (
+            f"{MODELS[name]}'s regions against NEU-DET's boxes of the same pictures, of the predicted class, means "
+            "over the classes: the strongest place lies in a box; the strongest region overlaps one by 0.3 and by 0.5 "
+            f"(intersection over union); average precision over all boxes. `python studies/where.py {name} {name}`. "
+            "Nothing was tuned on boxes or masks."
+        )
+        further = (
+            f"{several['pictures']} pictures have a box of another class too; that class was among the regions in "
+            f"{100 * several['found']:.1f} % of them, and a class without a box in {100 * several['falsely']:.1f} % of "
+            "the others."
+        )
+        heads = ["regions", "pointing, %", "overlap 0.3, %", "overlap 0.5, %", "AP at 0.3", "AP at 0.5"]
+        classes = ["class", "pointing, %", "overlap 0.3, %", "overlap 0.5, %", "overlap of pixels with masks, %"]
+        sections.append(
+            _section(f"Where {MODELS[name]} looks", words, _table(heads, rows), _table(classes, by_class), further)
+        )
+    return sections
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join([row(heads), row(["---"] * len(heads)), *map(row, rows)])
+
+
+def _section(title: str, *parts: str) -> str:
+    return "\n\n".join([f"## {title}", *parts]) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
+    plots()
