@@ -67,6 +67,7 @@ def pooled(folds: Sequence[Fold]) -> dict[str, Any]:
         }
     least = np.concatenate([np.full(len(fold.truth), share) for fold, share in zip(folds, leasts, strict=True)])
     held = clean >= least[:, None]
+    held[np.arange(len(truth)), clean.argmax(1)] = True  # as Classifier.candidates, which names one at least
     return {
         "folds": len(folds),
         "harsh": {"mean": scores.mean, "mean_never_trained_on": scores.mean_never_trained_on, **asdict(scores)},

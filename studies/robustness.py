@@ -94,7 +94,7 @@ def _calibration(found: Mapping[str, Any]) -> list[str]:
                 )
         held = each["candidates"]
         sizes.append(
-            f"`{name}`: asked for {100 * held['asked']:.0f} %, the true class was a candidate in "
+            f"* `{name}`: asked for {100 * held['asked']:.0f} %, the true class was a candidate in "
             f"{100 * held['coverage']:.2f} % of the clean pictures; {held['mean_size']:.2f} candidates in the mean. "
             f"Temperatures of the folds: {', '.join(f'{value:.2f}' for value in each['temperatures'])}."
         )
