@@ -29,10 +29,9 @@ RANDOM = "neu-cls-published"
 def score(key: Key, run: Path, data: Path) -> None:
     """Answers all harsh pictures of the cell's test part."""
     root, classifier = catalog.root_of(data), load(run, threads=1)
-    assigned, _ = foldfile.match_samples(catalog.read(data).samples, root, STUDIES / "folds" / f"{key.protocol}.csv")
-    samples = [
-        sample for sample, entry in zip(catalog.read(data).samples, assigned, strict=True) if entry.fold == key.fold
-    ]
+    everything = catalog.read(data).samples
+    assigned, _ = foldfile.match_samples(everything, root, STUDIES / "folds" / f"{key.protocol}.csv")
+    samples = [sample for sample, entry in zip(everything, assigned, strict=True) if entry.fold == key.fold]
     pictures = ((sample.path.name, images.decode(sample.path)) for sample in samples)
     clean, harsh = robustness.answers(classifier, pictures)
     truths = [classifier.classes.index(sample.label) for sample in samples]

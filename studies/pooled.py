@@ -19,7 +19,7 @@ from scipy.special import softmax
 
 from steelsight.evaluation import studies
 from steelsight.evaluation.calibration import candidate_share, temperature
-from steelsight.evaluation.metrics import BINS, certainty_of
+from steelsight.evaluation.metrics import BINS, bin_numbers, certainty_of
 from steelsight.evaluation.provenance import provenance
 from steelsight.evaluation.results import write_json
 from steelsight.evaluation.robustness import harsh_scores
@@ -91,7 +91,7 @@ def _bins(clean: Floats, harsh: Floats, truth: npt.NDArray[np.int64]) -> dict[st
     for name, shares in (("clean", clean), ("harsh", harsh.reshape(-1, harsh.shape[-1]))):
         right = shares.argmax(1) == np.tile(truth, len(shares) // len(truth))
         confidence = shares.max(1)
-        numbers = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+        numbers = bin_numbers(confidence)
         found[name] = [
             [int(here.sum()), float(confidence[here].mean()), float(right[here].mean())]
             for here in (numbers == number for number in range(BINS))

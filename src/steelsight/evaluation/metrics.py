@@ -85,9 +85,13 @@ def certainty_of(shares: npt.NDArray[np.floating[Any]], truth: npt.NDArray[np.in
 
 def calibration_error(confidences: Floats, is_right: npt.NDArray[np.bool_], bins: int = BINS) -> float:
     """Expected calibration error (Guo et al. 2017, eq. 3): bins of equal width, open below and closed above."""
-    numbers = np.clip(np.ceil(confidences * bins).astype(int) - 1, 0, bins - 1)
-    gaps = np.bincount(numbers, is_right - confidences, minlength=bins)
+    gaps = np.bincount(bin_numbers(confidences, bins), is_right - confidences, minlength=bins)
     return float(np.abs(gaps).sum() / len(confidences))
+
+
+def bin_numbers(confidences: Floats, bins: int = BINS) -> npt.NDArray[np.intp]:
+    """The bin of each confidence: of equal width, open below and closed above."""
+    return np.asarray(np.clip(np.ceil(confidences * bins).astype(np.intp) - 1, 0, bins - 1))
 
 
 def interval(values: Sequence[float], groups: Sequence[str], seed: int = 0) -> tuple[float, float]:

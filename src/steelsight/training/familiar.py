@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.special import softmax
 from sklearn.covariance import ledoit_wolf
 
 from steelsight import images
@@ -102,7 +103,7 @@ def held_out_by_cells(cells: Path, samples: Sequence[Sample], root: Path) -> Hel
 def calibrated(card: Card, found: HeldOut) -> Card:
     """The card with the temperature and the thresholds that held-out pictures ask for."""
     warmth = temperature(found.logits, found.truth)
-    shares = _softmax(found.logits / warmth)
+    shares = softmax(found.logits / warmth, axis=1)
     thresholds = {
         CANDIDATE_SHARE: candidate_share(shares, found.truth, COVERAGE),
         STRANGENESS: alarm_threshold(found.strangeness, FALSE_ALARMS),
@@ -121,8 +122,3 @@ def _features(network: GreyNetwork, samples: Sequence[Sample], size: int) -> Flo
 
 def _numbers(samples: Sequence[Sample], classes: Sequence[str]) -> npt.NDArray[np.int64]:
     return np.array([classes.index(sample.label) for sample in samples], np.int64)
-
-
-def _softmax(logits: FloatArray) -> FloatArray:
-    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return shares / shares.sum(axis=1, keepdims=True)  # type: ignore[no-any-return]

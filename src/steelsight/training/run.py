@@ -214,8 +214,7 @@ def _finish(fitted: Fitted, parts: Parts, recipe: Recipe, out: Path, learned_fro
     strangeness = familiarity(fitted.network, parts.training, parts.classes, recipe.size)
     difference = export(fitted.network, card, out / RUN_FILE, everything, strangeness)
     if parts.validation:
-        written = load(out / RUN_FILE)
-        write_card(out / RUN_FILE, calibrated(written.card, held_out(written, parts.validation)))
+        _calibrate(out / RUN_FILE, parts.validation)
     scored_on, scored = ("test part", parts.test) if parts.test else ("validation part", parts.validation)
     classifier = load(out / RUN_FILE)
     found = evaluate(classifier.predict, scored, parts.classes, parts.root) if scored else None
@@ -240,6 +239,12 @@ def _finish(fitted: Fitted, parts: Parts, recipe: Recipe, out: Path, learned_fro
             pictures=gallery.thumbnails(classifier, wrong, parts.root),
         )
     return Trained(out / RUN_FILE, found.scores if found else None, scored_on, ())
+
+
+def _calibrate(path: Path, validation: Sequence[Sample]) -> None:
+    """Puts on the file's card what held-out pictures ask for."""
+    written = load(path)
+    write_card(path, calibrated(written.card, held_out(written, validation)))
 
 
 def _summary(parts: Parts, recipe: Recipe) -> str:
