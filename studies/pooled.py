@@ -7,12 +7,12 @@ test picture of the fold. Writes results/robustness/NETWORK.json.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import measured
 import numpy as np
 import numpy.typing as npt
 from scipy.special import softmax
@@ -101,11 +101,7 @@ def _bins(clean: Floats, harsh: Floats, truth: npt.NDArray[np.int64]) -> dict[st
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("study")
-    parser.add_argument("network")
-    parser.add_argument("--runs", type=Path, default=STUDIES.parent / "runs")
-    asked = parser.parse_args()
+    asked = measured.asked(__doc__)
     study = studies.load(STUDIES, asked.study)
     place = asked.runs / study.recipe / asked.network / studies.GROUPS
     result = pooled([read(path.parent) for path in sorted(place.glob("fold-*-seed-0/harsh.npz"))])

@@ -8,8 +8,6 @@ results/unknown/NETWORK.json.
 
 from __future__ import annotations
 
-import argparse
-import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import foreign
+import measured
 import numpy as np
 import numpy.typing as npt
 from scipy.special import logsumexp
@@ -149,9 +148,9 @@ def run(name: str, network: str, runs: Path, data: Path) -> None:
         if cells:
             assigned, _ = foldfile.match_samples(samples, root, STUDIES / "folds" / f"{protocol}.csv")
             left_out = protocol.removeprefix(WITHOUT) if protocol.startswith(WITHOUT) else None
-            measured = measure(cells, samples, [entry.fold for entry in assigned], left_out)
-            siblings = siblings or measured
-            found |= summed(measured, siblings)
+            answered = measure(cells, samples, [entry.fold for entry in assigned], left_out)
+            siblings = siblings or answered
+            found |= summed(answered, siblings)
     out = STUDIES / "results" / "unknown" / f"{network}.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     write_json(out, {"false_alarms_asked": FALSE_ALARMS, "strange": found, "provenance": provenance()})
@@ -162,10 +161,5 @@ def run(name: str, network: str, runs: Path, data: Path) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("study")
-    parser.add_argument("network")
-    parser.add_argument("--runs", type=Path, default=STUDIES.parent / "runs")
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("STEELSIGHT_DATA", ".")) / "neu-cls")
-    asked = parser.parse_args()
+    asked = measured.asked(__doc__)
     run(asked.study, asked.network, asked.runs, asked.data)

@@ -7,8 +7,6 @@ boxes or masks. Writes results/where/NETWORK.json.
 
 from __future__ import annotations
 
-import argparse
-import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -16,6 +14,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import measured
 import numpy as np
 from PIL import Image
 
@@ -129,10 +128,5 @@ def run(name: str, network: str, runs: Path, data: Path) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("study")
-    parser.add_argument("network")
-    parser.add_argument("--runs", type=Path, default=STUDIES.parent / "runs")
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("STEELSIGHT_DATA", ".")) / "neu-cls")
-    asked = parser.parse_args()
+    asked = measured.asked(__doc__)
     run(asked.study, asked.network, asked.runs, asked.data)
