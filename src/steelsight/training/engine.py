@@ -16,6 +16,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from steelsight.records import FloatArray, SteelsightError
 from steelsight.training.augment import augment
+from steelsight.training.depthwise import DepthwiseInFullPrecision
 from steelsight.training.pictures import Pictures
 from steelsight.training.recipe import Recipe
 
@@ -79,7 +80,8 @@ def train_epoch(
         mine = numbers[fabric.global_rank :: fabric.world_size]
         grey = fabric.to_device(part.pictures.batch(mine, size)).float() / 255
         grey = augment(grey, recipe.augmentation, recipe.seed, epoch, mine)
-        logits = learner.network(grey.contiguous(memory_format=torch.channels_last)).float()
+        with DepthwiseInFullPrecision():
+            logits = learner.network(grey.contiguous(memory_format=torch.channels_last)).float()
         target = fabric.to_device(part.targets[mine])
         loss = F.cross_entropy(logits, target, part.class_weights, label_smoothing=recipe.label_smoothing)
         if not torch.isfinite(loss):
