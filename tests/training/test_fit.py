@@ -15,8 +15,10 @@ import torch
 
 from steelsight.evaluation.results import HISTORY
 from steelsight.records import Sample, SteelsightError
+from steelsight.training import engine
+from steelsight.training.ahead import ahead
 from steelsight.training.engine import batches, learning_rate
-from steelsight.training.fit import CHECKPOINT, fit
+from steelsight.training.fit import CHECKPOINT, create_network, fit, is_prepared_beside, make_fabric
 from steelsight.training.recipe import Recipe, Stage
 from tests.drawn import CLASSES, draw, quick
 
@@ -34,6 +36,35 @@ def weights(recipe: Recipe, samples: list[Sample], out: Path, **options: object)
 
 def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_pictures_prepared_beside_give_the_same_weights(
+    samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(engine, "ahead", lambda *given: asked.append(1) or ahead(*given))
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        alone = weights(quick(), samples, tmp_path / "a")
+        assert not asked
+        torch.set_num_threads(2)
+        assert_same(alone, weights(quick(), samples, tmp_path / "b"))
+        assert len(asked) == quick().epochs
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("model", "expected"), [("millnet", True), ("pdmsnet", False)])
+def test_pictures_are_prepared_beside_small_networks(model: str, expected: bool) -> None:
+    recipe, fabric, before = replace(quick(), model=model), make_fabric(quick()), torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        assert is_prepared_beside(create_network(recipe, 2), recipe, fabric) is expected
+        torch.set_num_threads(1)
+        assert not is_prepared_beside(create_network(recipe, 2), recipe, fabric)
+    finally:
+        torch.set_num_threads(before)
 
 
 class Killed(BaseException):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
 from steelsight.records import FloatArray, SteelsightError
+from steelsight.training.ahead import ahead
 from steelsight.training.augment import augment
 from steelsight.training.depthwise import DepthwiseInFullPrecision
 from steelsight.training.pictures import Pictures
@@ -67,22 +69,27 @@ def train_epoch(
     epoch: int,
     *,
     on_step: Callable[[], None],
+    prepare_ahead: bool = False,
 ) -> dict[str, float]:
-    """One pass over the training part. Raises SteelsightError as soon as the loss is not finite."""
+    """One pass over the training part, the next batch prepared by a thread of its own where `prepare_ahead`.
+
+    Raises SteelsightError as soon as the loss is not finite.
+    """
     learner.network.train()
     torch.manual_seed(_number(recipe.seed, epoch, fabric.global_rank))
     size, first = recipe.stage_of(epoch).size, epoch * steps_per_epoch(len(part.pictures), recipe)
     steps = recipe.epochs * steps_per_epoch(len(part.pictures), recipe)
+    order = batches(len(part.pictures), recipe, epoch)
+    mine = (numbers[fabric.global_rank :: fabric.world_size] for numbers in order)
+    prepare = partial(_prepared, fabric, part.pictures, recipe, epoch)
+    prepared = ahead(prepare, mine) if prepare_ahead else map(prepare, mine)
     losses = []
-    for step, numbers in enumerate(batches(len(part.pictures), recipe, epoch), start=first):
+    for step, (numbers, grey) in enumerate(prepared, start=first):
         for group in learner.optimizer.param_groups:
             group["lr"] = learning_rate(recipe, step, steps)
-        mine = numbers[fabric.global_rank :: fabric.world_size]
-        grey = fabric.to_device(part.pictures.batch(mine, size)).float() / 255
-        grey = augment(grey, recipe.augmentation, recipe.seed, epoch, mine)
         with DepthwiseInFullPrecision():
-            logits = learner.network(grey.contiguous(memory_format=torch.channels_last)).float()
-        target = fabric.to_device(part.targets[mine])
+            logits = learner.network(grey).float()
+        target = fabric.to_device(part.targets[numbers])
         loss = F.cross_entropy(logits, target, part.class_weights, label_smoothing=recipe.label_smoothing)
         if not torch.isfinite(loss):
             raise SteelsightError(
@@ -100,6 +107,15 @@ def train_epoch(
         "learning_rate": learning_rate(recipe, step, steps),
         "train_loss": float(torch.stack(losses).mean()),
     }
+
+
+def _prepared(
+    fabric: Fabric, pictures: Pictures, recipe: Recipe, epoch: int, numbers: list[int]
+) -> tuple[list[int], Tensor]:
+    """The numbers and the changed pictures of a batch, as the network takes them."""
+    grey = fabric.to_device(pictures.batch(numbers, recipe.stage_of(epoch).size)).float() / 255
+    grey = augment(grey, recipe.augmentation, recipe.seed, epoch, numbers)
+    return numbers, grey.contiguous(memory_format=torch.channels_last)
 
 
 def averaging(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:
