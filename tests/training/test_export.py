@@ -11,6 +11,7 @@ import torch
 import steelsight
 from steelsight import images
 from steelsight.models.grey import GreyNetwork
+from steelsight.models.strangeness import Strangeness
 from steelsight.records import Card, Sample, SteelsightError
 from steelsight.runtime.classifier import Classifier
 from steelsight.training.export import export
@@ -30,6 +31,21 @@ def exported(name: str, in_chans: int, size: int, path: Path, pictures: Pictures
     network = GreyNetwork(timm.create_model(name, num_classes=4, in_chans=in_chans), in_chans)
     export(network, Card(name, CLASSES, (size, size)), path, pictures)
     return network, steelsight.load(path)
+
+
+def test_averages_over_places_are_pools(pictures: Pictures, tmp_path: Path) -> None:
+    """Engines keep their own layout of channels for these, and leave it for a mean."""
+    torch.manual_seed(0)
+    network = GreyNetwork(timm.create_model("millnet", num_classes=4, in_chans=1), 1)
+    features = network.eval().with_features(torch.zeros(1, 1, 64, 64))[2].shape[1]
+    strangeness = Strangeness(torch.randn(features, 3), torch.randn(4, 3), torch.eye(3).expand(4, 3, 3))
+    export(network, Card("millnet", CLASSES, (64, 64)), tmp_path / "model.onnx", pictures, strangeness)
+    graph = onnx.load(tmp_path / "model.onnx").graph
+    kinds = [node.op_type for node in graph.node]
+    assert kinds.count("GlobalAveragePool") == 8  # seven layers and the class map
+    assert "ReduceMean" not in kinds
+    used = {name for node in graph.node for name in node.input}
+    assert {each.name for each in graph.initializer} <= used
 
 
 @pytest.mark.parametrize(

@@ -54,18 +54,23 @@ class GreyNetwork(nn.Module):
         x = self.normalise(grey)
         network = self.network
         levels = network.forward_levels(x) if hasattr(network, "forward_levels") else [network.forward_features(x)]
-        averages = [level.mean((2, 3)) if level.ndim == 4 else level.flatten(1) for level in levels]
-        return *self._answer(levels[-1]), torch.cat(averages, dim=1)
+        averages = [_average(level) if level.ndim == 4 else level.flatten(1)[:, :, None, None] for level in levels]
+        return *self._answer(levels[-1]), torch.cat(averages, dim=1).flatten(1)
 
     def _answer(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and class map from what `forward_features` gave."""
         if hasattr(self.network, "forward_map"):
             class_map = self.network.forward_map(features)
-            return class_map.mean((2, 3)), class_map
+            return _average(class_map).flatten(1), class_map
         logits: Tensor = self.network.forward_head(features)
         if features.ndim != 4 or features.shape[1] != self.network.num_features:
             return logits, logits[:, :, None, None]
         return logits, _map_by_places(self.network, features, logits)
+
+
+def _average(features: Tensor) -> Tensor:
+    """Over all places, (batch, channels, h, w) -> (batch, channels, 1, 1); `export` makes it a global average pool."""
+    return features.mean((2, 3), keepdim=True)
 
 
 def _map_by_places(network: Any, features: Tensor, logits: Tensor) -> Tensor:

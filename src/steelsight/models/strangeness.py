@@ -33,5 +33,5 @@ class Strangeness(nn.Module):
         self.register_buffer("centres", torch.einsum("ck,ckj->cj", centres.double(), factors).float())
 
     def forward(self, features: Tensor) -> Tensor:
-        whitened = (features @ self.directions @ self.whitening).unflatten(1, self.centres.shape)
-        return (whitened - self.centres).square().sum(2).amin(1).sqrt()
+        away = torch.addmm(-self.centres.flatten(), features @ self.directions, self.whitening)
+        return torch.linalg.vector_norm(away.unflatten(1, self.centres.shape), dim=2).amin(1)
