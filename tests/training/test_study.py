@@ -111,6 +111,18 @@ def test_what_was_not_run_is_shown_as_not_run(folder: Path) -> None:
     assert plots == {}
 
 
+def test_cells_that_ran_are_named_where_others_did_not(folder: Path, drawn: Path) -> None:
+    (folder / "two.yaml").write_text(DEFINITION.replace("folds: [0]", "folds: [0, 1]"), encoding="utf-8")
+    (folder / "reproduction.md").write_text("{{ studies }}", encoding="utf-8")
+    run(folder, "two", drawn, folder / "runs", print, networks=["small"], folds=[0])
+    assert "; only fold 0 of seed 0) |" in reproduction.make(folder)[0]
+    more = DEFINITION.replace("folds: [0]", "folds: [0, 1]").replace("seeds: [0]", "seeds: [0, 1]")
+    (folder / "two.yaml").write_text(more, encoding="utf-8")
+    run(folder, "two", drawn, folder / "runs", print, networks=["small"], seeds=[0])
+    run(folder, "two", drawn, folder / "runs", print, networks=["small"], seeds=[1], folds=[1])
+    assert "; only folds 0, 1 of seed 0, fold 1 of seed 1) |" in reproduction.make(folder)[0]
+
+
 def test_choices_have_a_page_of_their_own(folder: Path, drawn: Path) -> None:
     (folder / "two.yaml").write_text(f"page: choices\n{DEFINITION}", encoding="utf-8")
     run(folder, "two", drawn, folder / "runs", print, networks=["small"])

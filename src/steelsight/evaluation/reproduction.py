@@ -139,10 +139,18 @@ def _reached(study: Study, network: Network, protocol: str, sources: Sources) ->
     low, high = 100 * pooled.interval.low, 100 * pooled.interval.high
     count = _cells(pooled.cells)
     if pooled.cells < len(study.folds) * len(study.seeds):
-        ran = sorted((cell.key.fold, cell.key.seed) for cell in cells)
-        count = "only " + ", ".join(f"fold {fold} seed {seed}" for fold, seed in ran)
+        count = f"only {_which(cells)}"
     spread = f" ± {deviation:.2f}" if pooled.cells > 1 else ""
     return f"{accuracy:.2f}{spread} ({low:.2f} to {high:.2f}; {count})"
+
+
+def _which(cells: Sequence[Kept]) -> str:
+    """Folds and seeds in few words, as "folds 0, 1, 2 of seed 0, fold 0 of seed 1"."""
+    folds_of = {seed: sorted(c.key.fold for c in cells if c.key.seed == seed) for seed in {c.key.seed for c in cells}}
+    return ", ".join(
+        f"fold{'s' if len(folds) > 1 else ''} {', '.join(map(str, folds))} of seed {seed}"
+        for seed, folds in sorted(folds_of.items())
+    )
 
 
 def _of(study: Study, network: Network, protocol: str, sources: Sources) -> list[Kept]:
