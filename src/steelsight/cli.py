@@ -34,6 +34,9 @@ DONE, SOME_UNREADABLE, NOTHING_DONE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 ModelOption = Annotated[str, typer.Option(help="A shipped model's name, a model file, or a folder that train wrote.")]
 Folds = Annotated[Path | None, typer.Option(help="Fold file made by `data split`.")]
 FoldCount = Annotated[str, typer.Option(help="How many folds, or a holdout such as 70/30.")]
+SideBySide = Annotated[
+    int | None, typer.Option(help="Cells that run at a time; else one a core, or one on a GPU.", min=1)
+]
 Fold = Annotated[int, typer.Option(help="The fold that is the test part.", min=0)]
 
 
@@ -164,6 +167,7 @@ def crossval(
     against: Annotated[
         Path | None, typer.Option(help="Folder of another cross-validation on the same folds, to compare with.")
     ] = None,
+    side_by_side: SideBySide = None,
 ) -> None:
     """Train and score every fold with every seed; finished cells are kept, so a second call goes on."""
     with _sentences("train", "torch", "lightning", "timm", "sklearn", "onnx"):
@@ -182,7 +186,7 @@ def crossval(
             made = splits.split(data, file, protocol, folds, groups=groups, seed=0)
             _complain(console, (*made.left_out, *made.remarks))
         say = partial(console.print, markup=False, soft_wrap=True)
-        summary = run(data, chosen, file, _seeds(seeds), out, say, against=against)
+        summary = run(data, chosen, file, _seeds(seeds), out, say, against=against, side_by_side=side_by_side)
         _complain(console, (*summary.remarks, *summary.failed))
         _print_scores(console, summary.pooled, f"{chosen.model}, all cells together")
         console.print(
@@ -303,6 +307,7 @@ def study_run(
     seed: Annotated[list[int], typer.Option(help="Only this seed now; may be repeated.")] = [],  # noqa: B006
     network: Annotated[list[str], typer.Option(help="Only this network now; may be repeated.")] = [],  # noqa: B006
     protocol: Annotated[list[str], typer.Option(help="Only this protocol now; may be repeated.")] = [],  # noqa: B006
+    side_by_side: SideBySide = None,
 ) -> None:
     """Train and score the cells of a study that have no result yet, one JSON file a cell."""
     with _sentences("train", "torch", "lightning", "timm", "sklearn", "onnx"):
@@ -313,7 +318,18 @@ def study_run(
         console = _console()
         say = partial(console.print, markup=False, soft_wrap=True)
         place = data or _neu()
-        failed = run(studies, name, place, out, say, folds=fold, seeds=seed, networks=network, protocols=protocol)
+        failed = run(
+            studies,
+            name,
+            place,
+            out,
+            say,
+            folds=fold,
+            seeds=seed,
+            networks=network,
+            protocols=protocol,
+            side_by_side=side_by_side,
+        )
         raise typer.Exit(SOME_UNREADABLE if failed else DONE)
 
 

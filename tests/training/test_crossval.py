@@ -13,6 +13,7 @@ from steelsight.data import splits
 from steelsight.evaluation import results
 from steelsight.evaluation.cells import SUMMARY
 from steelsight.records import SteelsightError
+from steelsight.training import jobs
 from steelsight.training import recipe as recipes
 from steelsight.training.crossval import crossval
 from tests.drawn import quick
@@ -48,6 +49,24 @@ def test_every_picture_is_tested_once_and_a_second_call_runs_nothing(drawn: Path
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Validation loss" in page
     assert all(mistake.image in page for mistake in summary.pooled.mistakes)
+
+
+@pytest.mark.parametrize(("asked", "expected"), [(1, 1), (2, 2), (9, 2)])
+def test_as_many_cells_run_side_by_side_as_asked_for(
+    drawn: Path, folds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: int, expected: int
+) -> None:
+    alive: list[subprocess.Popen[bytes]] = []
+    most = []
+
+    def start(*_: object) -> subprocess.Popen[bytes]:
+        alive.append(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1)"]))
+        most.append(sum(process.poll() is None for process in alive))
+        return alive[-1]
+
+    monkeypatch.setattr(jobs, "_start", start)
+    with pytest.raises(SteelsightError, match="no cell could be run"):
+        crossval(drawn, quick(), folds, [0], tmp_path, lambda _: None, side_by_side=asked)
+    assert max(most) == expected
 
 
 def test_two_networks_are_compared_on_the_same_folds(drawn: Path, folds: Path, tmp_path: Path) -> None:

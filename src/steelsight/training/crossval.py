@@ -25,8 +25,11 @@ def crossval(
     say: Say,
     *,
     against: Path | None = None,
+    side_by_side: int | None = None,
 ) -> Summary:
     """Runs the missing cells in `out` and sums all of them up, beside those in the folder `against`, if given.
+
+    side_by_side: how many cells run at a time, as `jobs.run` takes it.
 
     Raises SteelsightError where none could be run.
     """
@@ -37,7 +40,8 @@ def crossval(
         on_disk.check_same_folds(against, folds)
     cells = [on_disk.cell(out, fold, seed) for seed in seeds for fold in numbers]
     kept = prepare(out, recipe, folds)
-    jobs.run(data, [Job(cell.name, cell, kept, folds) for cell in cells if not cell.is_done], say)
+    missing = [Job(cell.name, cell, kept, folds) for cell in cells if not cell.is_done]
+    jobs.run(data, missing, say, side_by_side=side_by_side)
     if not any(cell.is_done for cell in cells):
         raise SteelsightError(f"{out}: no cell could be run; {cells[0].last_words}")
     say("Summing up, with the baselines on the same folds")

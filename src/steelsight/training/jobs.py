@@ -32,15 +32,23 @@ class Job:
     folds: Path
 
 
-def run(data: Path, jobs: Sequence[Job], say: Say, on_end: Callable[[Job, int], None] = lambda *_: None) -> None:
+def run(
+    data: Path,
+    jobs: Sequence[Job],
+    say: Say,
+    on_end: Callable[[Job, int], None] = lambda *_: None,
+    side_by_side: int | None = None,
+) -> None:
     """Runs all jobs, resuming those that were stopped, and says how each ended and how much time is left.
 
-    on_end: called with each job that has ended, and its exit code.
+    on_end: called with each job that has ended, and its exit code. side_by_side: how many run at a time; where None one
+    a core, or one on a GPU, which small networks leave idle most of the time and large ones fill.
 
     Ctrl-C, or any error, stops the running ones; a second call goes on with them.
     """
     cores = engines.cores()
-    side_by_side = 1 if torch.cuda.is_available() else max(1, min(len(jobs), cores))
+    usual = 1 if torch.cuda.is_available() else cores
+    side_by_side = max(1, min(len(jobs), side_by_side or usual))
     waiting = list(jobs)
     running: list[tuple[Job, subprocess.Popen[bytes], float]] = []
     took: list[float] = []

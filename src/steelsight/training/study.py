@@ -39,10 +39,12 @@ def run(
     seeds: Sequence[int] = (),
     networks: Sequence[str] = (),
     protocols: Sequence[str] = (),
+    side_by_side: int | None = None,
 ) -> list[Key]:
     """Runs the missing cells of a study in `out` and keeps them in FOLDER/results. Returns those that failed.
 
-    folds, seeds, networks, protocols: where given, only these are run now.
+    folds, seeds, networks, protocols: where given, only these are run now. side_by_side: how many at a time, as
+    `jobs.run` takes it.
 
     A cell is missing where there is no result, or one of another definition. One that `train` gives up with a sentence,
     as when the loss diverges, is kept with that sentence and not run again; one that dies otherwise stays missing.
@@ -69,7 +71,7 @@ def run(
         if job.cell.is_done or code == GAVE_UP:
             keep(folder, key, job.cell, studies.definition_of(folder, study, network, key.protocol))
 
-    jobs.run(data, list(found), say, on_end)
+    jobs.run(data, list(found), say, on_end, side_by_side)
     return [key for job, (_, key) in found.items() if not job.cell.is_done]
 
 
