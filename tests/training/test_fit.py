@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,33 +38,36 @@ def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) ->
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+@pytest.fixture
+def threads() -> Iterator[Callable[[int], None]]:
+    """Sets torch's number of threads for one test."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
 def test_pictures_prepared_beside_give_the_same_weights(
-    samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    samples: list[Sample], tmp_path: Path, threads: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
     monkeypatch.setattr(engine, "ahead", lambda *given: asked.append(1) or ahead(*given))
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(1)
-        alone = weights(quick(), samples, tmp_path / "a")
-        assert not asked
-        torch.set_num_threads(2)
-        assert_same(alone, weights(quick(), samples, tmp_path / "b"))
-        assert len(asked) == quick().epochs
-    finally:
-        torch.set_num_threads(before)
+    threads(1)
+    alone = weights(quick(), samples, tmp_path / "a")
+    assert not asked
+    threads(2)
+    assert_same(alone, weights(quick(), samples, tmp_path / "b"))
+    assert len(asked) == quick().epochs
 
 
 @pytest.mark.parametrize(("model", "expected"), [("millnet", True), ("pdmsnet", False)])
-def test_pictures_are_prepared_beside_small_networks(model: str, expected: bool) -> None:
-    recipe, fabric, before = replace(quick(), model=model), make_fabric(quick()), torch.get_num_threads()
-    try:
-        torch.set_num_threads(2)
-        assert is_prepared_beside(create_network(recipe, 2), recipe, fabric) is expected
-        torch.set_num_threads(1)
-        assert not is_prepared_beside(create_network(recipe, 2), recipe, fabric)
-    finally:
-        torch.set_num_threads(before)
+def test_pictures_are_prepared_beside_small_networks(
+    model: str, expected: bool, threads: Callable[[int], None]
+) -> None:
+    recipe, fabric = replace(quick(), model=model), make_fabric(quick())
+    threads(2)
+    assert is_prepared_beside(create_network(recipe, 2), recipe, fabric) is expected
+    threads(1)
+    assert not is_prepared_beside(create_network(recipe, 2), recipe, fabric)
 
 
 class Killed(BaseException):

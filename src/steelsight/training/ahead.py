@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,23 +13,20 @@ Item = TypeVar("Item")
 Made = TypeVar("Made")
 
 
-def ahead(make: Callable[[Item], Made], items: Iterable[Item], count: int = 1) -> Iterator[Made]:
-    """`make` of every item in order, `count` of them made beforehand by a thread of its own.
+def ahead(make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
+    """`make` of every item in order, the next one by a thread of its own while this one is used.
 
     An error of `make` is raised where its result would have come.
     """
-    waiting: deque[Future[Made]] = deque()
     with ThreadPoolExecutor(max_workers=1) as maker:
-        try:
-            for item in items:
-                waiting.append(maker.submit(make, item))
-                if len(waiting) > count:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+        coming: Future[Made] | None = None
+        for item in items:
+            following = maker.submit(make, item)
+            if coming:
+                yield coming.result()
+            coming = following
+        if coming:
+            yield coming.result()
 
 
 @contextmanager

@@ -15,7 +15,7 @@ ARGUMENTS = ("input", "weight", "bias", "stride", "padding", "dilation", "groups
 class DepthwiseInFullPrecision(TorchFunctionMode):
     """Inside it, depthwise convolutions with a stride or with kernels above 3 are not rounded to bf16 on processors.
 
-    Their gradient in bf16 takes oneDNN five to fifty times as long as in float32; the other convolutions gain by bf16.
+    Their gradient in bf16 takes oneDNN up to fifty times as long as in float32; the other convolutions gain by bf16.
     """
 
     def __torch_function__(

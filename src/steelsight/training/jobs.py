@@ -42,7 +42,7 @@ def run(
     """Runs all jobs, resuming those that were stopped, and says how each ended and how much time is left.
 
     on_end: called with each job that has ended, and its exit code. side_by_side: how many run at a time; where None one
-    a core, or one on a GPU, which small networks leave idle most of the time and large ones fill.
+    a core, or one on a GPU.
 
     Ctrl-C, or any error, stops the running ones; a second call goes on with them.
     """
