@@ -33,13 +33,14 @@ def score(key: Key, run: Path, data: Path) -> None:
     assigned, _ = foldfile.match_samples(everything, root, STUDIES / "folds" / f"{key.protocol}.csv")
     samples = [sample for sample, entry in zip(everything, assigned, strict=True) if entry.fold == key.fold]
     pictures = ((sample.path.name, images.decode(sample.path)) for sample in samples)
-    clean, harsh = robustness.answers(classifier, pictures)
+    told = robustness.answers(classifier, pictures)
     truths = [classifier.classes.index(sample.label) for sample in samples]
     names = [sample.path.name for sample in samples]
-    np.savez_compressed(run / SCORES, names=names, truths=truths, clean=clean, harsh=harsh.astype(np.float32))
-    found = robustness.harsh_scores(truths, clean, harsh)
-    held = {"mean": found.mean, "mean_never_trained_on": found.mean_never_trained_on, **asdict(found)}
-    write_json(result_of(key), {"harsh": held, "provenance": provenance()})
+    held = {name: value.astype(np.float32) for name, value in asdict(told).items()}
+    np.savez_compressed(run / SCORES, names=names, truths=truths, **held)
+    found = robustness.harsh_scores(truths, told.clean, told.harsh)
+    sums = {"mean": found.mean, "mean_never_trained_on": found.mean_never_trained_on, **asdict(found)}
+    write_json(result_of(key), {"harsh": sums, "provenance": provenance()})
     print(f"{key.path}: {100 * found.clean:.2f} % clean, {100 * found.mean:.2f} % harsh", flush=True)
 
 

@@ -23,6 +23,7 @@ from steelsight.evaluation.metrics import BINS, bin_numbers, certainty_of
 from steelsight.evaluation.provenance import provenance
 from steelsight.evaluation.results import write_json
 from steelsight.evaluation.robustness import harsh_scores
+from steelsight.runtime.classifier import doubt
 from steelsight.training.familiar import COVERAGE
 
 STUDIES = Path(__file__).parent
@@ -31,34 +32,43 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """Answers of one fold: logits (pictures, classes) up to a constant, and harsh ones (kinds, strengths, ...)."""
+    """Answers of one fold: logits (pictures, classes) up to a constant, and harsh ones (kinds, strengths, ...).
+
+    Doubts are what the strangeness multiplies the temperature by.
+    """
 
     truth: npt.NDArray[np.int64]
     clean: Floats
     harsh: Floats
+    clean_doubt: Floats
+    harsh_doubt: Floats
 
 
 def read(run: Path) -> Fold:
     held = np.load(run / "harsh.npz")
     clean, harsh = (np.log(np.clip(held[name].astype(np.float64), 1e-30, 1)) for name in ("clean", "harsh"))
-    return Fold(held["truths"], clean, harsh)
+    doubts = (doubt(held[f"{name}_strangeness"]) for name in ("clean", "harsh"))
+    return Fold(held["truths"], clean, harsh, *doubts)
 
 
 def pooled(folds: Sequence[Fold]) -> dict[str, Any]:
     """Every fold at the temperature that the others ask for, and all together."""
-    warmths, leasts = [], []
+    ways = {
+        "as trained": [_shares(fold, 1.0, 0.0) for fold in folds],
+        "one temperature": [_shares(fold, _warmth(_others(fold, folds), 0.0), 0.0) for fold in folds],
+        "calibrated": [_shares(fold, _warmth(_others(fold, folds), 1.0), 1.0) for fold in folds],
+    }
+    leasts = []
     for fold in folds:
-        others = [other for other in folds if other is not fold]
-        logits, truth = (np.concatenate([getattr(other, name) for other in others]) for name in ("clean", "truth"))
-        warmths.append(temperature(logits, truth))
-        leasts.append(candidate_share(softmax(logits / warmths[-1], axis=1), truth, COVERAGE))
+        others = _others(fold, folds)
+        warmth = _warmth(others, 1.0)
+        shares = np.concatenate([_shares(other, warmth, 1.0)[0] for other in others])
+        leasts.append(candidate_share(shares, np.concatenate([other.truth for other in others]), COVERAGE))
     truth = np.concatenate([fold.truth for fold in folds])
     found = {}
-    for name, by in (("as trained", [1.0] * len(folds)), ("calibrated", warmths)):
-        clean = np.concatenate([softmax(fold.clean / warmth, axis=1) for fold, warmth in zip(folds, by, strict=True)])
-        harsh = np.concatenate(
-            [softmax(fold.harsh / warmth, axis=-1) for fold, warmth in zip(folds, by, strict=True)], axis=2
-        )
+    for name, by in ways.items():
+        clean = np.concatenate([each[0] for each in by])
+        harsh = np.concatenate([each[1] for each in by], axis=2)
         scores = harsh_scores(truth.tolist(), clean, harsh)
         found[name] = {
             "clean": _worth(clean, truth),
@@ -71,7 +81,7 @@ def pooled(folds: Sequence[Fold]) -> dict[str, Any]:
     return {
         "folds": len(folds),
         "harsh": {"mean": scores.mean, "mean_never_trained_on": scores.mean_never_trained_on, **asdict(scores)},
-        "temperatures": warmths,
+        "temperatures": [_warmth(_others(fold, folds), 1.0) for fold in folds],
         "calibration": found,
         "candidates": {
             "asked": COVERAGE,
@@ -79,6 +89,22 @@ def pooled(folds: Sequence[Fold]) -> dict[str, Any]:
             "mean_size": float(held.sum(1).mean()),
         },
     }
+
+
+def _others(fold: Fold, folds: Sequence[Fold]) -> list[Fold]:
+    return [other for other in folds if other is not fold]
+
+
+def _warmth(folds: Sequence[Fold], power: float) -> float:
+    """The temperature that pictures as they are ask for, where doubt to this power multiplies it."""
+    logits = np.concatenate([fold.clean / fold.clean_doubt[:, None] ** power for fold in folds])
+    return temperature(logits, np.concatenate([fold.truth for fold in folds]))
+
+
+def _shares(fold: Fold, warmth: float, power: float) -> tuple[Floats, Floats]:
+    """Scores of the pictures as they are, and of the harsh ones."""
+    clean = softmax(fold.clean / (warmth * fold.clean_doubt**power)[..., None], axis=-1)
+    return clean, softmax(fold.harsh / (warmth * fold.harsh_doubt**power)[..., None], axis=-1)
 
 
 def _worth(shares: Floats, truth: npt.NDArray[np.int64]) -> Mapping[str, Any]:

@@ -99,13 +99,33 @@ def _calibration(found: Mapping[str, Any]) -> list[str]:
             f"Temperatures of the folds: {', '.join(f'{value:.2f}' for value in each['temperatures'])}."
         )
     words = (
-        "One temperature for each fold, from the clean pictures that the other folds held out; calibration error "
-        "over 15 bins of equal width, all folds together. `Classifier.candidates` gives the classes that a picture may "
-        "be of."
+        "From the clean pictures that the other folds held out; calibration error over 15 bins of equal width, all "
+        "folds together. `one temperature` divides the logits of every picture; `calibrated`, as files are, one that "
+        "the square of the picture's strangeness multiplies where that exceeds 1, so that a strange picture is "
+        "judged less surely (`studies/doubt.py`). `Classifier.candidates` gives the classes that a picture may be of."
     )
     plots = [f"![{name}: reliability](robustness/{name}-reliability.svg)" for name in found]
     table = _table(["network", "pictures", "calibration error", "Brier score", "log-loss"], rows)
-    return [_section("What a confidence is worth", words, table, "\n".join(sizes), "\n".join(plots))] if found else []
+    parts = (words, table, "\n".join(sizes), "\n".join(plots), *_doubt())
+    return [_section("What a confidence is worth", *parts)] if found else []
+
+
+def _doubt() -> tuple[str, str]:
+    """How the power of the strangeness was chosen."""
+    powers = json.loads((RESULTS / "doubt.json").read_text(encoding="utf-8"))["powers"]
+    rows = [
+        [
+            f"{float(power):g}",
+            *(f"{each[kind][key]:.4f}" for kind in ("clean", "disturbed") for key in ("calibration_error", "log_loss")),
+        ]
+        for power, each in powers.items()
+    ]
+    words = (
+        "The power of the strangeness, chosen on validation parts by the calibration error of pictures that the "
+        "training's own code changed roughly; the means of three networks, two parts each (`python studies/doubt.py`)."
+    )
+    heads = ["power", "calibration error", "log-loss", "calibration error, changed", "log-loss, changed"]
+    return words, _table(heads, rows)
 
 
 def _unknown(found: Mapping[str, Any]) -> list[str]:
@@ -176,7 +196,8 @@ def _where(found: Mapping[str, Any]) -> list[str]:
             f"{MODELS[name]}'s regions against NEU-DET's boxes of the same pictures, of the predicted class, means "
             "over the classes: the strongest place lies in a box; the strongest region overlaps one by 0.3 and by 0.5 "
             f"(intersection over union); average precision over all boxes. `python studies/where.py {name} {name}`. "
-            "Nothing was tuned on boxes or masks."
+            "That regions come from what differs in the early features, and how far apart their places may be, was "
+            "chosen by boxes of 288 pictures of a validation part; no number was tuned on them, and nothing on masks."
         )
         further = (
             f"{several['pictures']} pictures have a box of another class too; that class was among the regions in "

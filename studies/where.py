@@ -25,7 +25,7 @@ from steelsight.evaluation.provenance import provenance
 from steelsight.evaluation.results import write_json
 from steelsight.records import Prediction, Region, Sample
 from steelsight.runtime.classifier import RUN_FILE, load
-from steelsight.runtime.regions import THRESHOLD
+from steelsight.runtime.regions import threshold
 
 STUDIES = Path(__file__).parent
 PREFIXES = {
@@ -112,7 +112,8 @@ def run(name: str, network: str, runs: Path, data: Path) -> None:
     for sample, prediction in pairs:
         path = data.parent / "neu-masks" / f"{sample.path.stem}.png"
         if path.exists() and prediction.heat is not None:
-            masks[sample.label].append(mask_overlap(prediction.heat, np.asarray(Image.open(path)) > 127, THRESHOLD))
+            mask = np.asarray(Image.open(path)) > 127
+            masks[sample.label].append(mask_overlap(prediction.heat, mask, threshold(prediction.heat)))
     result = {
         "pictures": len(answers),
         "model": summed(answers),

@@ -39,7 +39,8 @@ def test_counts_by_kind_and_strength():
 def test_answers_what_the_model_says_of_each_harsh_picture(drawn, model_file):
     classifier, done = load(model_file), []
     pictures = [(sample.path.name, images.decode(sample.path)) for sample in catalog.read(drawn).samples[:2]]
-    clean, harsh = answers(classifier, pictures, lambda: done.append(1))
+    told = answers(classifier, pictures, lambda: done.append(1))
+    clean, harsh = told.clean, told.harsh
     assert clean.shape == (2, len(classifier.classes))
     assert harsh.shape == (18, 5, 2, len(classifier.classes))
     assert len(done) == 2

@@ -167,6 +167,20 @@ def test_a_card_that_does_not_fit_the_graph_is_refused(
             steelsight.load(changed(model_file, tmp_path, cards.dumps(wrong)))
 
 
+def test_features_without_places_are_refused(model_file: Path, tmp_path: Path) -> None:
+    model = onnx.load(model_file)
+    del model.graph.output[2:]
+    value = onnx.helper.make_tensor_value_info("features", onnx.TensorProto.FLOAT, ["batch", "classes"])
+    model.graph.output.append(value)
+    model.graph.node.append(onnx.helper.make_node("Identity", ["logits"], ["features"]))
+    for node in model.graph.node[:-1]:
+        node.output[:] = ["seen" if name == "features" else name for name in node.output]
+        node.input[:] = ["seen" if name == "features" else name for name in node.input]
+    onnx.save(model, tmp_path / "flat.onnx")
+    with pytest.raises(SteelsightError, match="does not fit"):
+        steelsight.load(tmp_path / "flat.onnx")
+
+
 def test_a_temperature_softens_without_changing_the_decision(
     model_file: Path, tmp_path: Path, classifier: Classifier, paths: list[Path]
 ) -> None:

@@ -1,14 +1,16 @@
-"""Heat and regions from class maps that are drawn by hand."""
+"""Heat and regions from class maps and features that are drawn by hand."""
 
 import time
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from scipy import ndimage
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial.distance import cdist
 
-from steelsight.runtime.regions import components, find, heat_of
+from steelsight.runtime.regions import components, contrast, find, heat_of, threshold
 
 
 def class_map(*spots: tuple[int, int, float]) -> np.ndarray:
@@ -33,18 +35,57 @@ def test_a_label_that_leads_nowhere_has_no_heat_and_no_region() -> None:
     assert find(heat, "scratches", 0.9, (200, 200)) == ()
 
 
-def test_places_that_touch_are_one_region_in_pixels_of_the_original() -> None:
-    heat = heat_of(class_map((2, 3, 4.0), (3, 4, 4.0), (8, 8, 4.0)), 0)
+def test_places_that_lie_together_are_one_region_in_pixels_of_the_original() -> None:
+    heat = heat_of(class_map((2, 3, 4.0), (2, 4, 4.0), (8, 8, 4.0)), 0)
     regions = find(heat, "scratches", 0.9, (200, 400))
     boxes = {(region.x, region.y, region.width, region.height) for region in regions}
-    assert boxes == {(120, 40, 80, 40), (320, 160, 40, 20)}
+    assert boxes == {(120, 40, 80, 20), (320, 160, 40, 20)}
     assert all(region.label == "scratches" for region in regions)
 
 
-def test_the_strongest_region_comes_first() -> None:
-    regions = find(heat_of(class_map((1, 1, 3.0), (8, 8, 5.0)), 0), "patches", 0.8, (100, 100))
-    assert [region.x for region in regions] == [80, 10]
-    assert regions[0].score == np.float32(0.8)
+def test_a_gap_of_two_cool_places_does_not_part_a_region() -> None:
+    together = find(heat_of(class_map((2, 1, 4.0), (2, 4, 4.0)), 0), "scratches", 0.9, (100, 100))
+    apart = find(heat_of(class_map((2, 1, 4.0), (2, 5, 4.0)), 0), "scratches", 0.9, (100, 100))
+    assert [len(together), len(apart)] == [1, 2]
+
+
+def test_the_region_with_most_of_the_heat_comes_first() -> None:
+    spots = [(1, 1, 3.0), (1, 2, 3.0), (8, 8, 4.0)]
+    regions = find(heat_of(class_map(*spots), 0), "patches", 0.8, (100, 100))
+    assert [region.x for region in regions] == [10, 80]
+    assert [region.score for region in regions] == pytest.approx([0.8 * 0.6, 0.8 * 0.4])
+
+
+@given(hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, min_side=2, max_side=14)))
+def test_the_threshold_parts_hot_from_cool_with_the_least_spread_within_both(levels: np.ndarray) -> None:
+    def spread(at: float) -> float:
+        parts = levels[levels >= at].astype(float), levels[levels < at].astype(float)
+        return sum(part.var() * part.size for part in parts)
+
+    at = threshold(levels.astype(np.float32))
+    distinct = np.unique(levels)
+    if len(distinct) == 1:
+        assert at == np.inf
+    else:
+        assert at in distinct
+        assert spread(at) == pytest.approx(min(spread(level) for level in distinct[1:]))
+
+
+def test_contrast_is_highest_where_a_picture_is_unlike_itself() -> None:
+    rng = np.random.default_rng(0)
+    features = np.tile(rng.normal(size=(8, 1, 1)), (1, 10, 10)).astype(np.float32)
+    features[:, 4:6, 7] += 3
+    heat = contrast(features)
+    assert np.argwhere(heat > 0.5).tolist() == [[4, 7], [5, 7]]
+    assert heat.max() == 1
+    (region,) = find(heat, "inclusion", 0.5, (200, 200))
+    assert (region.x, region.y, region.width, region.height) == (140, 80, 20, 40)
+
+
+def test_a_picture_that_is_the_same_everywhere_has_no_region() -> None:
+    heat = contrast(np.ones((8, 10, 10), np.float32))
+    assert not heat.any()
+    assert find(heat, "inclusion", 0.5, (200, 200)) == ()
 
 
 @given(
@@ -60,16 +101,18 @@ def test_regions_lie_inside_the_picture_and_hold_all_hot_places(heat: np.ndarray
         assert 0 <= region.x < region.x + region.width <= max(width, region.x + 1)
         assert 0 <= region.y < region.y + region.height <= max(height, region.y + 1)
     if len(regions) < 20:
-        for y, x in np.argwhere(heat >= 0.5):
+        for y, x in np.argwhere(heat >= threshold(heat)):
             px, py = (x + 0.5) * width / heat.shape[1], (y + 0.5) * height / heat.shape[0]
             assert any(r.x <= px < r.x + r.width + 1 and r.y <= py < r.y + r.height + 1 for r in regions)
 
 
-@given(hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=40)))
-def test_components_are_those_of_scipy(mask: np.ndarray) -> None:
-    labels, count = ndimage.label(mask, structure=np.ones((3, 3)))
-    expected = {frozenset(zip(*np.nonzero(labels == number + 1), strict=True)) for number in range(count)}
-    assert {frozenset(zip(*places, strict=True)) for places in components(mask)} == expected
+@given(hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=40)), st.integers(1, 4))
+def test_components_are_those_of_scipy(mask: np.ndarray, apart: int) -> None:
+    places_of_mask = np.argwhere(mask)
+    near = cdist(places_of_mask, places_of_mask, "chebyshev") <= apart if len(places_of_mask) else np.zeros((0, 0))
+    count, labels = connected_components(near)
+    expected = {frozenset(map(tuple, places_of_mask[labels == number].tolist())) for number in range(count)}
+    assert {frozenset(zip(*places, strict=True)) for places in components(mask, apart)} == expected
 
 
 def test_noise_of_many_components_does_not_take_long() -> None:

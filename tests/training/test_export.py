@@ -10,7 +10,7 @@ import torch
 
 import steelsight
 from steelsight import images
-from steelsight.models.grey import GreyNetwork
+from steelsight.models.grey import GreyNetwork, averages
 from steelsight.models.strangeness import Strangeness
 from steelsight.records import Card, Sample, SteelsightError
 from steelsight.runtime.classifier import Classifier
@@ -37,7 +37,7 @@ def test_averages_over_places_are_pools(pictures: Pictures, tmp_path: Path) -> N
     """Engines keep their own layout of channels for these, and leave it for a mean."""
     torch.manual_seed(0)
     network = GreyNetwork(timm.create_model("millnet", num_classes=4, in_chans=1), 1)
-    features = network.eval().with_features(torch.zeros(1, 1, 64, 64))[2].shape[1]
+    features = averages(network.eval().with_levels(torch.zeros(1, 1, 64, 64))[2]).shape[1]
     strangeness = Strangeness(torch.randn(features, 3), torch.randn(4, 3), torch.eye(3).expand(4, 3, 3))
     export(network, Card("millnet", CLASSES, (64, 64)), tmp_path / "model.onnx", pictures, strangeness)
     graph = onnx.load(tmp_path / "model.onnx").graph
@@ -87,12 +87,35 @@ def test_the_file_holds_no_path_of_the_machine(pictures: Pictures, tmp_path: Pat
         assert trace not in content
 
 
-def test_the_file_is_a_valid_onnx_model_of_one_input_and_two_outputs(pictures: Pictures, tmp_path: Path) -> None:
+def test_the_file_is_a_valid_onnx_model_of_one_input_and_three_outputs(pictures: Pictures, tmp_path: Path) -> None:
     exported("millnet", 1, 64, tmp_path / "model.onnx", pictures)
     model = onnx.load(tmp_path / "model.onnx")
     onnx.checker.check_model(model, full_check=True)
     assert [entry.name for entry in model.graph.input] == ["grey"]
-    assert [entry.name for entry in model.graph.output] == ["logits", "class_map"]
+    assert [entry.name for entry in model.graph.output] == ["logits", "class_map", "features"]
+
+
+@pytest.mark.parametrize(
+    ("name", "places"), [("millnet", (25, 25)), ("pdmsnet", (24, 24)), ("mobilenetv3_small_050", None)]
+)
+def test_a_file_tells_where_by_its_last_fine_feature_map(
+    name: str, places: tuple[int, int] | None, pictures: Pictures, tmp_path: Path
+) -> None:
+    _, classifier = exported(name, 1 if places else 3, 200, tmp_path / "model.onnx", pictures)
+    picture = np.random.default_rng(0).integers(100, 130, (200, 200), dtype=np.uint8)
+    picture[100:130, 40:60] = 10
+    features = classifier.output([picture]).features
+    if places is None:
+        assert features is None
+        return
+    assert features is not None
+    assert features.shape[2:] == places
+    (prediction,) = classifier.predict(picture)
+    assert prediction.heat is not None
+    assert prediction.heat.shape == places
+    row, column = np.unravel_index(int(prediction.heat.argmax()), places)
+    assert 90 <= row * 200 / places[0] <= 135
+    assert 30 <= column * 200 / places[1] <= 65
 
 
 class _Moody(torch.nn.Module):
@@ -125,7 +148,9 @@ def test_a_map_that_does_not_average_to_the_logits_is_not_kept(
     pictures: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = GreyNetwork(_Moody(True), 1)
-    monkeypatch.setattr(network, "with_map", lambda grey: (network(grey), network.network.forward_map(grey) + 1))
+    monkeypatch.setattr(
+        network, "with_levels", lambda grey: (network(grey), network.network.forward_map(grey) + 1, [grey])
+    )
     with pytest.raises(SteelsightError, match="average"):
         export(network, Card("moody", CLASSES, (64, 64)), tmp_path / "model.onnx", pictures)
     assert list(tmp_path.iterdir()) == []

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from steelsight.data import catalog
-from steelsight.models.grey import GreyNetwork
+from steelsight.models.grey import GreyNetwork, averages
 from steelsight.records import UNKNOWN, Card, Sample
-from steelsight.runtime.classifier import CANDIDATE_SHARE, STRANGENESS, Classifier, load
+from steelsight.runtime.classifier import CANDIDATE_SHARE, DOUBTING, STRANGENESS, Classifier, load
 from steelsight.training.export import export, write_card
 from steelsight.training.familiar import DIRECTIONS, HeldOut, calibrated, familiarity, fitted, held_out
 from steelsight.training.fit import create_network
@@ -69,7 +69,7 @@ def test_the_file_is_as_strange_as_the_network(
 ) -> None:
     batch = Pictures(samples).batch(range(len(samples)), SIZE)
     with torch.no_grad():
-        expected = familiarity(network, samples, CLASSES, SIZE)(network.with_features(batch.float() / 255)[2])
+        expected = familiarity(network, samples, CLASSES, SIZE)(averages(network.with_levels(batch.float() / 255)[2]))
     np.testing.assert_allclose(classifier.output(list(batch[:, 0].numpy())).strangeness, expected, rtol=1e-3)
 
 
@@ -77,6 +77,19 @@ def test_things_that_are_no_steel_are_stranger(classifier: Classifier, samples: 
     known, strange = held_out(classifier, samples).strangeness, classifier.output(noise(8)).strangeness
     assert strange is not None
     assert strange.min() > known.max()
+
+
+def test_the_stranger_a_picture_the_less_surely_it_is_judged(classifier: Classifier) -> None:
+    logits = np.array([[4.0, 1.0, 0.0]] * 3, np.float32)
+    found = HeldOut(logits.repeat(20, 0), np.array([0] * 50 + [1] * 10), np.ones(60))
+    card = calibrated(classifier.card, found)
+    assert card.thresholds[DOUBTING] == pytest.approx(card.temperature, rel=1e-3)
+    made = Classifier(card, "made", b"", classifier._engine, 1)
+    shares = made.probabilities(logits, np.array([0.5, 1.0, 3.0]))
+    assert shares[0] == pytest.approx(shares[1])
+    assert shares[1] == pytest.approx(made.probabilities(logits)[1], abs=1e-3)
+    assert shares[2].max() < shares[1].max()
+    assert shares.sum(1) == pytest.approx(1)
 
 
 def test_a_strange_picture_is_unknown_and_keeps_its_scores(
@@ -103,9 +116,9 @@ def test_thresholds_come_from_the_held_out_pictures() -> None:
     logits = (4 * np.eye(3)[truth] + rng.normal(0, 2, (400, 3))).astype(np.float32)
     card = calibrated(Card("x", CLASSES, (64, 64)), HeldOut(logits, truth, rng.chisquare(9, 400).astype(np.float32)))
     assert card.temperature != 1
-    assert set(card.thresholds) == {STRANGENESS, CANDIDATE_SHARE}
+    assert set(card.thresholds) == {STRANGENESS, CANDIDATE_SHARE, DOUBTING}
     few = HeldOut(logits[:20], truth[:20], np.ones(20, np.float32))
-    assert calibrated(Card("x", CLASSES, (64, 64)), few).thresholds == {}
+    assert calibrated(Card("x", CLASSES, (64, 64)), few).thresholds.keys() == {DOUBTING}
 
 
 def test_candidates_hold_every_class_that_may_be_it(classifier: Classifier, samples: list[Sample]) -> None:

@@ -87,8 +87,9 @@ def _harsh(
     """Of the pictures that could be read; they are decoded one after another, so memory stays flat."""
     done = count(1)
     pictures = ((Path(answer.image).name, images.decode(root / answer.image)) for answer in answers)
-    clean, harsh = robustness.answers(classifier, pictures, lambda: on_harsh(next(done), len(answers)))
-    return robustness.harsh_scores([classifier.classes.index(answer.truth) for answer in answers], clean, harsh)
+    told = robustness.answers(classifier, pictures, lambda: on_harsh(next(done), len(answers)))
+    truths = [classifier.classes.index(answer.truth) for answer in answers]
+    return robustness.harsh_scores(truths, told.clean, told.harsh)
 
 
 @contextmanager

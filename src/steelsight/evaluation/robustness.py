@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,20 +20,35 @@ LEVELS = 5
 """Strengths of each kind."""
 
 
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a model said of pictures as they are, and of harsh ones."""
+
+    clean: Shares
+    """Scores, shape (pictures, classes)."""
+    harsh: Shares
+    """Shape (kinds, strengths, pictures, classes)."""
+    clean_strangeness: Shares
+    """Shape (pictures,); not a number where the model cannot tell."""
+    harsh_strangeness: Shares
+    """Shape (kinds, strengths, pictures)."""
+
+
 def answers(
     classifier: Classifier, pictures: Iterable[tuple[str, GreyImage]], on_picture: Callable[[], object] = lambda: None
-) -> tuple[Shares, Shares]:
-    """Pictures with their file names -> scores of the clean ones, shape (pictures, classes), and of the harsh ones,
-    shape (kinds, strengths, pictures, classes)."""
-    predictions = classifier.stream(_all_of(pictures, on_picture))
-    scores = np.array([list(prediction.scores.values()) for prediction, _ in predictions])
-    scores = scores.reshape(-1, 1 + len(STRENGTHS) * LEVELS, len(classifier.classes))
-    harsh = scores[:, 1:].reshape(len(scores), len(STRENGTHS), LEVELS, -1)
-    return scores[:, 0], np.moveaxis(harsh, 0, 2)
+) -> Answers:
+    """Asks the model about pictures with their file names, each as it is and in every kind and strength."""
+    told = [
+        [*prediction.scores.values(), math.nan if prediction.strangeness is None else prediction.strangeness]
+        for prediction, _ in classifier.stream(_all_of(pictures, on_picture))
+    ]
+    values = np.array(told).reshape(-1, 1 + len(STRENGTHS) * LEVELS, len(classifier.classes) + 1)
+    harsh = np.moveaxis(values[:, 1:].reshape(len(values), len(STRENGTHS), LEVELS, -1), 0, 2)
+    return Answers(values[:, 0, :-1], harsh[..., :-1], values[:, 0, -1], harsh[..., -1])
 
 
 def harsh_scores(truths: Sequence[int], clean: Shares, harsh: Shares) -> HarshScores:
-    """Numbers of the true classes of at least one picture, and scores as `answers` gives them -> what they come to."""
+    """Numbers of the true classes of at least one picture, and scores as `Answers` holds them -> what they come to."""
     truth = np.asarray(truths)
     right = (harsh.argmax(-1) == truth).mean(-1)
     flat = harsh.reshape(-1, harsh.shape[-1])

@@ -6,6 +6,7 @@ Every network is trained, exported and compared inside this module, so that ther
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 
 MEAN, STD = 0.4, 0.2
 """Of grey levels 0..1, as in paper 2."""
+FINE = 10
+"""Pixels of a place that tells where in the picture something is, at most."""
 PROBE = 96
 """Pixels a side of the picture that tells whether a network was changed."""
 
@@ -45,17 +48,13 @@ class GreyNetwork(nn.Module):
         """
         return self._answer(self.network.forward_features(self.normalise(grey)))
 
-    def with_features(self, grey: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Grey levels 0..1 -> logits, class map, and what the picture looks like to the network, (batch, features).
-
-        The last are averages over the picture, of the feature map before the head, and of those that a network gives
-        besides by `forward_levels`.
-        """
+    def with_levels(self, grey: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Grey levels 0..1 -> logits, class map, and feature maps, first to last: those that a network gives by
+        `forward_levels`, or the one before the head."""
         x = self.normalise(grey)
         network = self.network
         levels = network.forward_levels(x) if hasattr(network, "forward_levels") else [network.forward_features(x)]
-        averages = [_average(level) if level.ndim == 4 else level.flatten(1)[:, :, None, None] for level in levels]
-        return *self._answer(levels[-1]), torch.cat(averages, dim=1).flatten(1)
+        return *self._answer(levels[-1]), levels
 
     def _answer(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and class map from what `forward_features` gave."""
@@ -66,6 +65,18 @@ class GreyNetwork(nn.Module):
         if features.ndim != 4 or features.shape[1] != self.network.num_features:
             return logits, logits[:, :, None, None]
         return logits, _map_by_places(self.network, features, logits)
+
+
+def averages(levels: Sequence[Tensor]) -> Tensor:
+    """Feature maps -> what a picture looks like to the network: their means over the picture, (batch, features)."""
+    means = [_average(level) if level.ndim == 4 else level.flatten(1)[:, :, None, None] for level in levels]
+    return torch.cat(means, dim=1).flatten(1)
+
+
+def fine(levels: Sequence[Tensor], side: int) -> Tensor | None:
+    """The last feature map whose places are small, of a picture of so many pixels a side; None where none is."""
+    found = [level for level in levels if level.ndim == 4 and level.shape[2] * FINE >= side]
+    return found[-1] if found else None
 
 
 def _average(features: Tensor) -> Tensor:

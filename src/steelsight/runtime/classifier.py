@@ -7,7 +7,7 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cached_property, partial
+from functools import cached_property
 from importlib import resources
 from itertools import islice
 from pathlib import Path
@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from steelsight import images
 from steelsight.images import ImageError
-from steelsight.records import UNKNOWN, Card, FloatArray, GreyImage, Prediction, Scan, SteelsightError
+from steelsight.records import UNKNOWN, Card, Evidence, FloatArray, GreyImage, Prediction, Scan, SteelsightError
 from steelsight.runtime import card as cards
 from steelsight.runtime import regions, scanning
 from steelsight.runtime.engines import OUTPUTS, Batch, Engine, OnnxRuntime, Output, cores, scanner, start
@@ -28,8 +28,16 @@ RUN_FILE = "model.onnx"
 """What `steelsight train` calls the file in a run's folder."""
 STRANGENESS = "strangeness"
 """The output of a graph that tells, and the threshold on the card."""
+REQUIRED = {"logits", "class_map"}
+"""Outputs that every graph gives, a value for each class."""
+FEATURES = "features"
+"""The output of a graph that tells where."""
 CANDIDATE_SHARE = "candidate_share"
 """The threshold on the card: what a class needs in order to be a candidate."""
+DOUBTING = "temperature_times_doubt"
+"""On the card: the temperature where the strangeness multiplies it; see `doubt`."""
+DOUBT = 2.0
+"""The power of the strangeness by which a picture is judged less surely, chosen by studies/doubt.py."""
 BATCH = 16
 AHEAD = 64
 """Pictures that are decoded or waiting at most, on few cores or many."""
@@ -53,7 +61,8 @@ class Classifier:
     def predict(self, images: Source | Iterable[Source]) -> list[Prediction]:
         """One picture or many -> one prediction each, in order.
 
-        A picture that cannot be read gets a prediction whose `error` says why; nothing is raised for it.
+        A picture that cannot be read gets a prediction whose `error` says why; nothing is raised for it. A prediction
+        keeps what its regions are found in, some 60 kB; of very many pictures take `stream`.
         """
         one = isinstance(images, str | os.PathLike | bytes | np.ndarray)
         sources: Sequence[Any] = [images] if one else list(images)  # type: ignore[arg-type]
@@ -84,8 +93,8 @@ class Classifier:
 
     def logits(self, greys: Sequence[GreyImage]) -> tuple[FloatArray, FloatArray]:
         """Grey pictures of any size -> logits (n, classes) and class maps (n, classes, h, w)."""
-        logits, class_maps, _ = self.output(greys)
-        return logits, class_maps
+        output = self.output(greys)
+        return output.logits, output.class_maps
 
     def output(self, greys: Sequence[GreyImage]) -> Output:
         """Grey pictures of any size -> all that the graph gives."""
@@ -101,9 +110,16 @@ class Classifier:
         ranked = sorted(prediction.scores, key=lambda name: -prediction.scores[name])
         return tuple(name for name in ranked if prediction.scores[name] >= least) or tuple(ranked[:1])
 
-    def probabilities(self, logits: FloatArray) -> FloatArray:
-        """Logits (n, classes) -> shares that add up to 1, at the card's temperature."""
-        scaled = logits.astype(np.float64) / self.card.temperature
+    def probabilities(self, logits: FloatArray, strangeness: FloatArray | None = None) -> FloatArray:
+        """Logits (n, classes) -> shares that add up to 1, at the card's temperature.
+
+        With the strangeness (n,) of the pictures, and a card that knows what to do with it, the stranger a picture is
+        the less sure it is judged.
+        """
+        warmth: npt.NDArray[np.float64] | float = self.card.temperature
+        if strangeness is not None and DOUBTING in self.card.thresholds:
+            warmth = self.card.thresholds[DOUBTING] * doubt(strangeness)[:, None]
+        scaled = logits.astype(np.float64) / warmth
         shares = np.exp(scaled - scaled.max(axis=1, keepdims=True))
         return (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)  # type: ignore[no-any-return]
 
@@ -156,11 +172,12 @@ class Classifier:
         names = [_name(source, number) for number, source in batch]
         decoded = [_decode(source, name) for name, (_, source) in zip(names, batch, strict=True)]
         greys = [entry for entry in decoded if not isinstance(entry, ImageError)]
-        answers: Iterator[tuple[FloatArray, FloatArray, float | None]] = iter(())
+        answers: Iterator[tuple[FloatArray, FloatArray, float | None, FloatArray | None]] = iter(())
         if greys:
-            logits, maps, strangeness = engine.run(self._batch(greys))
+            logits, maps, strangeness, features = engine.run(self._batch(greys))
             strange = [None] * len(greys) if strangeness is None else strangeness.tolist()
-            answers = zip(maps, self.probabilities(logits), strange, strict=True)
+            seen = [None] * len(greys) if features is None else features
+            answers = zip(self.probabilities(logits, strangeness), maps, strange, seen, strict=True)
         return [
             (Prediction(name, None, None, error=str(entry)), None)
             if isinstance(entry, ImageError)
@@ -169,7 +186,13 @@ class Classifier:
         ]
 
     def _prediction(
-        self, name: str, size: tuple[int, int], class_map: FloatArray, shares: FloatArray, strangeness: float | None
+        self,
+        name: str,
+        size: tuple[int, int],
+        shares: FloatArray,
+        class_map: FloatArray,
+        strangeness: float | None,
+        features: FloatArray | None,
     ) -> Prediction:
         scores = dict(zip(self.classes, shares.tolist(), strict=True))
         best = int(shares.argmax())
@@ -177,8 +200,17 @@ class Classifier:
         confidence = scores[label]
         if strangeness is not None and strangeness > self._strangest:
             return Prediction(name, UNKNOWN, confidence, scores, class_map=class_map, strangeness=strangeness)
-        find = partial(regions.evidence, class_map, best, label, confidence, size)
+
+        def find() -> Evidence:
+            heat = regions.heat_of(class_map, best) if features is None else regions.contrast(features)
+            return regions.evidence(heat, label, confidence, size)
+
         return Prediction(name, label, confidence, scores, class_map=class_map, strangeness=strangeness, find=find)
+
+
+def doubt(strangeness: npt.NDArray[np.floating], power: float = DOUBT) -> npt.NDArray[np.float64]:
+    """What the temperature is multiplied by: 1 for pictures as near to what is known as known ones, more beyond."""
+    return np.maximum(1.0, strangeness.astype(np.float64)) ** power
 
 
 def load(name_or_file: str | os.PathLike[str] = DEFAULT_MODEL, threads: int | None = None) -> Classifier:
@@ -239,12 +271,9 @@ def _check_graph(graph: OnnxRuntime, card: Card, path: Path) -> None:
         [shape[1:] for shape in shapes] == [[1, *sides]]
         and not isinstance(shapes[0][0], int)  # any number of pictures
         and len(graph.inputs) == 1
-        and {"logits", "class_map"} <= graph.outputs.keys() <= set(OUTPUTS)
-        and all(
-            len(shape) > 1 and shape[1] == len(card.classes)
-            for name, shape in graph.outputs.items()
-            if name != STRANGENESS
-        )
+        and REQUIRED <= graph.outputs.keys() <= set(OUTPUTS)
+        and all(len(graph.outputs[name]) > 1 and graph.outputs[name][1] == len(card.classes) for name in REQUIRED)
+        and len(graph.outputs.get(FEATURES, range(4))) == 4
     )
     if not fits:
         raise SteelsightError(f"{path}: the graph does not fit the model's card; export the model again.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
@@ -18,8 +18,10 @@ Batch = npt.NDArray[np.uint8]
 """Grey levels, shape (pictures, 1, height, width)."""
 
 
-OUTPUTS = ("logits", "class_map", "strangeness")
-"""What a graph may give; the last is optional."""
+OUTPUTS = {"logits": "logits", "class_map": "class_maps", "strangeness": "strangeness", "features": "features"}
+"""What a graph may give, and what that is called here; the last two are optional."""
+MAPS = ("class_map", "features")
+"""Outputs of which a larger picture has more."""
 
 
 class Output(NamedTuple):
@@ -31,6 +33,8 @@ class Output(NamedTuple):
     """Shape (pictures, classes, h, w)."""
     strangeness: FloatArray | None = None
     """How far each picture is from all that the model knows, shape (pictures,), where the file can tell."""
+    features: FloatArray | None = None
+    """What the first layers see, shape (pictures, channels, rows, columns), where the file tells."""
 
 
 class Engine(Protocol):
@@ -70,7 +74,7 @@ class OnnxRuntime:
         return {entry.name: entry.shape for entry in self._session.get_outputs()}
 
     def run(self, batch: Batch) -> Output:
-        return Output(*self._run(self._names, {"grey": batch}))
+        return _output(self._names, self._run(self._names, {"grey": batch}))
 
 
 class OpenVino:
@@ -126,13 +130,17 @@ class OpenVino:
         grey.shape = batch.shape
         grey.data[:] = batch
         request.infer()
-        return Output(*(request.get_tensor(name).data.copy() for name in self._names))
+        return _output(self._names, [request.get_tensor(name).data.copy() for name in self._names])
 
     def _request(self, which: str) -> Any:
         """Each thread has requests of its own."""
         if not hasattr(self._own, which):
             setattr(self._own, which, getattr(self, which).create_infer_request())
         return getattr(self._own, which)
+
+
+def _output(names: Iterable[str], values: Iterable[FloatArray]) -> Output:
+    return Output(**{OUTPUTS[name]: value for name, value in zip(names, values, strict=True)})
 
 
 def start(content: bytes, card: Card, threads: int, *, streams: int = 1) -> Engine:

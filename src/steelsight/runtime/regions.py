@@ -1,4 +1,9 @@
-"""Where a picture shows its label: heat and rectangles from the class map."""
+"""Where a picture shows its label: heat, and rectangles around what is hot.
+
+A network learns from labels of whole pictures, and what tells its classes apart is often the steel around a defect. The
+defect itself is what does not look like the rest of its picture, in the features of the first layers: these are asked
+where the file gives them, else the class map.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +14,31 @@ import numpy.typing as npt
 
 from steelsight.records import CLEAN, Evidence, FloatArray, Region
 
-THRESHOLD = 0.5
-"""Share of the strongest evidence at which a region begins."""
+APART = 3
+"""Places of a region are at most so far from the next: two cool ones between them do not part it."""
 MOST = 20
 
 Places = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
 """Rows and columns."""
 
 
-def evidence(class_map: FloatArray, best: int, label: str, confidence: float, size: tuple[int, int]) -> Evidence:
-    """Heat and regions of the class number `best`, called `label`; none of clean steel."""
-    if label in CLEAN:
-        return Evidence()
-    heat = heat_of(class_map, best)
-    return Evidence(find(heat, label, confidence, size), heat)
+def evidence(heat: FloatArray, label: str, confidence: float, size: tuple[int, int]) -> Evidence:
+    """Heat and regions of a picture called `label`; none of clean steel."""
+    return Evidence() if label in CLEAN else Evidence(find(heat, label, confidence, size), heat)
+
+
+def contrast(features: FloatArray) -> FloatArray:
+    """Features (channels, h, w) -> how far each place is from their mean over the picture, 0..1, shape (h, w).
+
+    0 for all that is no farther than the places are in the mean; 1 at the farthest.
+    """
+    away = features - features.mean((1, 2), keepdims=True)
+    distance = np.sqrt(np.einsum("chw,chw->hw", away, away))
+    lead = distance - distance.mean()
+    farthest = float(lead.max())
+    if not farthest > 0:
+        return np.zeros_like(lead)
+    return np.clip(lead / farthest, 0, 1)  # type: ignore[no-any-return]
 
 
 def heat_of(class_map: FloatArray, label: int) -> FloatArray:
@@ -38,16 +54,32 @@ def heat_of(class_map: FloatArray, label: int) -> FloatArray:
 
 
 def find(heat: FloatArray, label: str, confidence: float, size: tuple[int, int]) -> tuple[Region, ...]:
-    """Rectangles around connected places of at least half the strongest heat, strongest first, at most 20.
+    """Rectangles around hot places that lie together, strongest first, at most 20.
 
     size: height and width of the original picture; regions are in its pixels. A region's score is the picture's
-    confidence times the region's mean heat.
+    confidence times the region's share of what is hot.
     """
+    hot = heat >= threshold(heat)
+    total = float(heat[hot].sum())
     found = [
-        frame(places, heat.shape, size, label, confidence * float(heat[places].mean()))
-        for places in components(heat >= THRESHOLD)
+        frame(places, heat.shape, size, label, confidence * float(heat[places].sum()) / total)
+        for places in components(hot, APART)
     ]
     return tuple(sorted(found, key=lambda region: -region.score)[:MOST])
+
+
+def threshold(heat: FloatArray) -> float:
+    """What parts hot places from cool ones: the least spread within the two (Otsu 1979).
+
+    Infinite where all are alike.
+    """
+    ordered = np.sort(heat, axis=None).astype(np.float64)
+    below = np.arange(1, len(ordered))
+    sums = ordered.cumsum()
+    gap = (sums[-1] - sums[:-1]) / below[::-1] - sums[:-1] / below
+    between = below * below[::-1] * gap**2
+    best = int(between.argmax()) if len(between) else 0
+    return float(ordered[best + 1]) if len(between) and gap[best] > 0 else np.inf
 
 
 def frame(places: Places, grid: tuple[int, ...], size: tuple[int, int], label: str, score: float) -> Region:
@@ -57,14 +89,15 @@ def frame(places: Places, grid: tuple[int, ...], size: tuple[int, int], label: s
     return Region(label, left, top, right - left, bottom - top, score)
 
 
-def components(mask: npt.NDArray[np.bool_]) -> Iterator[Places]:
-    """Places that touch by an edge or a corner, together, shape (h, w) -> rows and columns of each.
+def components(mask: npt.NDArray[np.bool_], apart: int = 1) -> Iterator[Places]:
+    """Places that are at most so far apart, together, shape (h, w) -> rows and columns of each.
 
-    Works on the mask as one long whole number, a bit a place and an empty column at the right: a shift moves every
-    place at once.
+    apart: rows or columns from one place to the next, whichever are more; 1 where they touch by an edge or a corner.
+    Works on the mask as one long whole number, a bit a place and empty columns at the right: a shift moves every place
+    at once.
     """
     height, width = mask.shape
-    row = 8 * (width // 8 + 1)
+    row = 8 * ((width + apart - 1) // 8 + 1)
     padded = np.zeros((height, row), np.bool_)
     padded[:, :width] = mask
     waiting = int.from_bytes(np.packbits(padded, bitorder="little").tobytes(), "little")
@@ -74,8 +107,11 @@ def components(mask: npt.NDArray[np.bool_]) -> Iterator[Places]:
         component = 0
         while grown != component:
             component = grown
-            grown |= grown << 1 | grown >> 1
-            grown = (grown | grown << row | grown >> row) & everything
+            for _ in range(apart):
+                grown |= grown << 1 | grown >> 1
+            for _ in range(apart):
+                grown |= grown << row | grown >> row
+            grown &= everything
         waiting &= ~component
         first = ((component & -component).bit_length() - 1) // row  # only the rows that it touches are unpacked
         here = component >> first * row

@@ -15,12 +15,12 @@ from timm.utils.model import reparameterize_model
 from torch import Tensor, nn
 
 from steelsight.models.field import field_of
-from steelsight.models.grey import GreyNetwork, fold_to_grey, take_bytes
+from steelsight.models.grey import GreyNetwork, averages, fine, fold_to_grey, take_bytes
 from steelsight.models.strangeness import Strangeness
 from steelsight.records import Card, SteelsightError
 from steelsight.runtime import card as cards
 from steelsight.runtime.classifier import load
-from steelsight.runtime.engines import OUTPUTS
+from steelsight.runtime.engines import MAPS
 from steelsight.training.pictures import Pictures
 
 TOLERANCE = 1e-4
@@ -30,17 +30,22 @@ ALIKE = 1e-3
 
 
 class _Graph(nn.Module):
-    """uint8 grey levels -> logits, class map and, where the model can tell, strangeness: what the file computes."""
+    """uint8 grey levels -> logits, class map and, where the model can tell, strangeness and the features that tell
+    where: what the file computes."""
 
     def __init__(self, network: GreyNetwork, strangeness: Strangeness | None) -> None:
         super().__init__()
         self.network, self.strangeness = network, strangeness
 
-    def forward(self, grey: Tensor) -> tuple[Tensor, ...]:
-        if self.strangeness is None:
-            return self.network.with_map(grey.float())
-        logits, class_map, features = self.network.with_features(grey.float())
-        return logits, class_map, self.strangeness(features)
+    def forward(self, grey: Tensor) -> dict[str, Tensor]:
+        logits, class_map, levels = self.network.with_levels(grey.float())
+        given = {
+            "logits": logits,
+            "class_map": class_map,
+            "strangeness": None if self.strangeness is None else self.strangeness(averages(levels)),
+            "features": fine(levels, grey.shape[2]),
+        }
+        return {name: value for name, value in given.items() if value is not None}
 
 
 def export(
@@ -90,6 +95,8 @@ def folded(network: GreyNetwork) -> GreyNetwork:
 
 def _write(graph: _Graph, card: Card, path: Path) -> None:
     example = torch.zeros(2, 1, *card.size, dtype=torch.uint8)
+    with torch.no_grad():
+        names = list(graph(example))
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -97,7 +104,7 @@ def _write(graph: _Graph, card: Card, path: Path) -> None:
             graph,
             (example,),
             input_names=["grey"],
-            output_names=list(OUTPUTS if graph.strangeness else OUTPUTS[:2]),
+            output_names=names,
             dynamic_shapes={"grey": {0: torch.export.Dim("batch")}},
             dynamo=True,
             verbose=False,
@@ -111,7 +118,9 @@ def _write(graph: _Graph, card: Card, path: Path) -> None:
     if card.stride:
         for number, side in ((2, "height"), (3, "width")):
             model.graph.input[0].type.tensor_type.shape.dim[number].dim_param = side
-            model.graph.output[1].type.tensor_type.shape.dim[number].dim_param = f"map_{side}"
+            for output in model.graph.output:
+                if output.name in MAPS:
+                    output.type.tensor_type.shape.dim[number].dim_param = f"{output.name}_{side}"
     del model.metadata_props[:], model.graph.metadata_props[:], model.graph.value_info[:]
     model.metadata_props.add(key=cards.KEY, value=cards.dumps(card))
     model.producer_name, model.doc_string = "steelsight", ""

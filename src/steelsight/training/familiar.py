@@ -16,10 +16,10 @@ from steelsight import images
 from steelsight.data import foldfile
 from steelsight.evaluation import cells as on_disk
 from steelsight.evaluation.calibration import alarm_threshold, candidate_share, temperature
-from steelsight.models.grey import GreyNetwork
+from steelsight.models.grey import GreyNetwork, averages
 from steelsight.models.strangeness import Strangeness
 from steelsight.records import Card, FloatArray, Sample
-from steelsight.runtime.classifier import CANDIDATE_SHARE, STRANGENESS, Classifier, load
+from steelsight.runtime.classifier import CANDIDATE_SHARE, DOUBTING, STRANGENESS, Classifier, doubt, load
 from steelsight.training.pictures import Pictures
 
 FALSE_ALARMS = 0.01
@@ -103,8 +103,11 @@ def held_out_by_cells(cells: Path, samples: Sequence[Sample], root: Path) -> Hel
 def calibrated(card: Card, found: HeldOut) -> Card:
     """The card with the temperature and the thresholds that held-out pictures ask for."""
     warmth = temperature(found.logits, found.truth)
-    shares = softmax(found.logits / warmth, axis=1)
+    doubted = found.logits / doubt(found.strangeness)[:, None]
+    doubting = temperature(doubted, found.truth)
+    shares = softmax(doubted / doubting, axis=1)
     thresholds = {
+        DOUBTING: doubting,
         CANDIDATE_SHARE: candidate_share(shares, found.truth, COVERAGE),
         STRANGENESS: alarm_threshold(found.strangeness, FALSE_ALARMS),
     }
@@ -116,7 +119,7 @@ def calibrated(card: Card, found: HeldOut) -> Card:
 def _features(network: GreyNetwork, samples: Sequence[Sample], size: int) -> Floats:
     network, pictures = network.eval(), Pictures(samples)
     batches = (range(start, min(start + BATCH, len(pictures))) for start in range(0, len(pictures), BATCH))
-    found = [network.with_features(pictures.batch(numbers, size).float() / 255)[2] for numbers in batches]
+    found = [averages(network.with_levels(pictures.batch(numbers, size).float() / 255)[2]) for numbers in batches]
     return torch.cat(found).double().numpy()
 
 
