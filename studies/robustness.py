@@ -209,7 +209,11 @@ def _where(found: Mapping[str, Any]) -> list[str]:
         sections.append(
             _section(f"Where {MODELS[name]} looks", words, _table(heads, rows), _table(classes, by_class), further)
         )
-    return sections
+    sheet = (
+        "![Regions and heat on drawn steel](robustness/shown.png)\n\nThe three strongest regions, red the first, and the "
+        "heat below, on drawn steel that the model has not learned (`python studies/shown.py`)."
+    )
+    return [*sections, sheet + "\n"] if sections else []
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
