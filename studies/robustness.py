@@ -196,8 +196,9 @@ def _where(found: Mapping[str, Any]) -> list[str]:
             f"{MODELS[name]}'s regions against NEU-DET's boxes of the same pictures, of the predicted class, means "
             "over the classes: the strongest place lies in a box; the strongest region overlaps one by 0.3 and by 0.5 "
             f"(intersection over union); average precision over all boxes. `python studies/where.py {name} {name}`. "
-            "That regions come from what differs in the early features, and how far apart their places may be, was "
-            "chosen by boxes of 288 pictures of a validation part; no number was tuned on them, and nothing on masks."
+            "That regions come from what differs in the early features, what say the class map has, and how far apart "
+            "their places may be, was chosen by the boxes of validation parts; nothing else was on boxes, and nothing "
+            "on masks."
         )
         further = (
             f"{several['pictures']} pictures have a box of another class too; that class was among the regions in "
@@ -210,8 +211,8 @@ def _where(found: Mapping[str, Any]) -> list[str]:
             _section(f"Where {MODELS[name]} looks", words, _table(heads, rows), _table(classes, by_class), further)
         )
     sheet = (
-        "![Regions and heat on drawn steel](robustness/shown.png)\n\nThe three strongest regions, red the first, and the "
-        "heat below, on drawn steel that the model has not learned (`python studies/shown.py`)."
+        "![Regions and heat on drawn steel](robustness/shown.png)\n\nThe three strongest regions, red the first, and "
+        "the heat below, on drawn steel that the model has not learned (`python studies/shown.py`)."
     )
     return [*sections, sheet + "\n"] if sections else []
 

@@ -48,9 +48,9 @@ def draw(out: Path, data: str) -> None:
     sheet = Image.new("RGB", (len(shown) * (SIDE + GAP), 2 * (SIDE + GAP) + HEAD), "white")
     pen = ImageDraw.Draw(sheet)
     for number, (label, grey, boxes) in enumerate(shown):
-        features = classifier.output([grey]).features
-        assert features is not None
-        heat = regions.contrast(features[0])
+        output = classifier.output([grey])
+        assert output.features is not None
+        heat = regions.contrast_for(output.class_maps[0], int(output.logits[0].argmax()), output.features[0])
         picture = Image.fromarray(grey).convert("RGB")
         marker = ImageDraw.Draw(picture)
         for box in boxes:

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import cdist
 
-from steelsight.runtime.regions import components, contrast, find, heat_of, threshold
+from steelsight.runtime.regions import components, contrast, contrast_for, find, heat_of, threshold
 
 
 def class_map(*spots: tuple[int, int, float]) -> np.ndarray:
@@ -80,6 +80,15 @@ def test_contrast_is_highest_where_a_picture_is_unlike_itself() -> None:
     assert heat.max() == 1
     (region,) = find(heat, "inclusion", 0.5, (200, 200))
     assert (region.x, region.y, region.width, region.height) == (140, 80, 20, 40)
+
+
+def test_of_two_places_that_stand_out_the_one_that_shows_the_label_is_hotter() -> None:
+    features = np.zeros((1, 20, 20), np.float32)
+    features[0, 4, 6] = features[0, 16, 16] = 1
+    heat = contrast_for(class_map((8, 8, 2.0)), 0, features)
+    assert heat.shape == (20, 20)
+    assert heat[16, 16] == 1
+    assert heat[4, 6] == pytest.approx(1 / 3, abs=0.01)
 
 
 def test_a_picture_that_is_the_same_everywhere_has_no_region() -> None:

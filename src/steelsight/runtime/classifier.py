@@ -202,8 +202,9 @@ class Classifier:
             return Prediction(name, UNKNOWN, confidence, scores, class_map=class_map, strangeness=strangeness)
 
         def find() -> Evidence:
-            heat = regions.heat_of(class_map, best) if features is None else regions.contrast(features)
-            return regions.evidence(heat, label, confidence, size)
+            if features is None:
+                return regions.evidence(regions.heat_of(class_map, best), label, confidence, size)
+            return regions.evidence(regions.contrast_for(class_map, best, features), label, confidence, size)
 
         return Prediction(name, label, confidence, scores, class_map=class_map, strangeness=strangeness, find=find)
 

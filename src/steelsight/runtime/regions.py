@@ -1,8 +1,8 @@
 """Where a picture shows its label: heat, and rectangles around what is hot.
 
 A network learns from labels of whole pictures, and what tells its classes apart is often the steel around a defect. The
-defect itself is what does not look like the rest of its picture, in the features of the first layers: these are asked
-where the file gives them, else the class map.
+defect itself is what does not look like the rest of its picture, in the features of the first layers. Where the file
+gives these, they are asked first, and the class map has half a say; else the class map alone.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import numpy.typing as npt
 
 from steelsight.records import CLEAN, Evidence, FloatArray, Region
 
+SAY = 0.5
+"""What is left of the contrast where another class leads, against what is added where the label does most."""
 APART = 3
 """Places of a region are at most so far from the next: two cool ones between them do not part it."""
 MOST = 20
@@ -33,12 +35,26 @@ def contrast(features: FloatArray) -> FloatArray:
     0 for all that is no farther than the places are in the mean; 1 at the farthest.
     """
     away = features - features.mean((1, 2), keepdims=True)
-    distance = np.sqrt(np.einsum("chw,chw->hw", away, away))
-    lead = distance - distance.mean()
-    farthest = float(lead.max())
-    if not farthest > 0:
+    return _above_the_mean(np.sqrt(np.einsum("chw,chw->hw", away, away)))
+
+
+def contrast_for(class_map: FloatArray, label: int, features: FloatArray) -> FloatArray:
+    """The contrast, three times as much where the class map (classes, h, w) shows the label as where another leads.
+
+    0..1, in the places of the features.
+    """
+    apart, heat = contrast(features), heat_of(class_map, label)
+    rows, columns = (np.arange(fine) * coarse // fine for fine, coarse in zip(apart.shape, heat.shape, strict=True))
+    return _above_the_mean(apart * (SAY + heat[rows[:, None], columns]))
+
+
+def _above_the_mean(values: FloatArray) -> FloatArray:
+    """0 for all up to the mean, 1 for the highest."""
+    lead = values - values.mean()
+    highest = float(lead.max())
+    if not highest > 0:
         return np.zeros_like(lead)
-    return np.clip(lead / farthest, 0, 1)  # type: ignore[no-any-return]
+    return np.clip(lead / highest, 0, 1)  # type: ignore[no-any-return]
 
 
 def heat_of(class_map: FloatArray, label: int) -> FloatArray:
