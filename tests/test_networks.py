@@ -78,9 +78,10 @@ def test_a_network_learns_and_its_file_answers_as_it_does(
         expected = fitted.network(torch.from_numpy(pixels).float() / 255).numpy()
     np.testing.assert_allclose(logits, expected, atol=1e-4, rtol=1e-3)
     np.testing.assert_allclose(maps.mean((2, 3)), logits, atol=1e-5, rtol=1e-3)
+    features = classifier.output(greys).features
     for prediction in classifier.predict(greys):
         assert prediction.heat is not None
-        assert prediction.heat.shape == maps.shape[2:]
+        assert prediction.heat.shape == (maps if features is None else features).shape[2:]
 
 
 def test_a_network_that_cannot_be_made_is_said_in_one_sentence() -> None:

@@ -74,8 +74,11 @@ def averages(levels: Sequence[Tensor]) -> Tensor:
 
 
 def fine(levels: Sequence[Tensor], side: int) -> Tensor | None:
-    """The last feature map whose places are small, of a picture of so many pixels a side; None where none is."""
-    found = [level for level in levels if level.ndim == 4 and level.shape[2] * FINE >= side]
+    """The last feature map before the head's whose places are small, of a picture of so many pixels a side.
+
+    None where none is.
+    """
+    found = [level for level in levels[:-1] if level.ndim == 4 and level.shape[2] * FINE >= side]
     return found[-1] if found else None
 
 

@@ -11,6 +11,7 @@ import onnx
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 
 from steelsight.records import GreyImage
+from steelsight.runtime.classifier import FEATURES
 
 INPUT = "grey"
 BATCH = 16
@@ -58,7 +59,7 @@ class _Pictures(CalibrationDataReader):  # type: ignore[misc]
 def _classifier(model: Any) -> list[str]:
     """The nodes behind the features: the one that makes the class map, and what averages it."""
     makers = {output: node for node in model.graph.node for output in node.output}
-    found, waiting = [], [output.name for output in model.graph.output]
+    found, waiting = [], [output.name for output in model.graph.output if output.name != FEATURES]
     while waiting:
         node = makers.get(waiting.pop())
         if node is not None and node.name not in found:
