@@ -1,10 +1,14 @@
-"""What the committed results of the studies say of networks on leak-free folds."""
+"""What the committed results of the studies say of networks on leak-free folds: `python -m benchmarks.accuracies`.
+
+Brings those in speed.json up to date; the times stay, with the machine and the day on which they were measured.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from benchmarks import records, variants
 from benchmarks.records import Accuracy
 
 from steelsight.data import foldfile
@@ -44,3 +48,9 @@ def _size(cell: Kept) -> int:
     """The size that the last epochs saw, pixels: what the exported file takes."""
     recipe = {**cell.definition["recipe"], **cell.definition["changes"]}
     return int(recipe["stages"][-1]["size"])
+
+
+if __name__ == "__main__":
+    speed = records.load(records.SPEED)
+    speed.accuracies = measured(records.ROOT / "studies", variants.networks().sizes)
+    speed.save(records.SPEED)
