@@ -134,8 +134,8 @@ def _points(figures: Figures) -> list[scatter.Point]:
 def _accuracies(figures: Figures, *, has_plot: bool) -> str:
     words = (
         "Leak-free accuracy comes from [studies/results](../studies/results), as they stand now, at the size that was "
-        "trained, with the 95 % interval. The plot has the milliseconds at that size: ONNX Runtime, fp32, one core, one "
-        "picture."
+        "trained, with the 95 % interval. The plot has the milliseconds at that size: ONNX Runtime, fp32, one core, "
+        "one picture."
     )
     plot = f"\n\n![accuracy against milliseconds]({PLOT.relative_to(PAGE.parent)})" if has_plot else ""
     rows = []
