@@ -172,49 +172,48 @@ def _pair(by_score: Mapping[str, Mapping[str, Any]], scores: Sequence[str]) -> l
 
 
 def _where(found: Mapping[str, Any]) -> list[str]:
-    sections = []
-    for name, each in found.items():
-        ways = {f"`{name}`, labels of whole pictures alone": each["model"], **each["baselines"]}
-        rows = [
-            [
-                way,
-                *(f"{100 * values['macro'][key]:.1f}" for key in ("pointing", "overlap_30", "overlap_50")),
-                *(f"{100 * values['average_precision'][least]['macro']:.1f}" for least in ("0.3", "0.5")),
-            ]
-            for way, values in ways.items()
-        ]
-        by_class = [
-            [
-                f"`{label}`",
-                *(f"{100 * each['model'][key][label]:.1f}" for key in ("pointing", "overlap_30", "overlap_50")),
-                f"{100 * each['mask_overlap'][label]:.1f}" if label in each["mask_overlap"] else "no masks",
-            ]
-            for label in each["model"]["pointing"]
-        ]
-        several = each["several"]
-        words = (
-            f"{MODELS[name]}'s regions against NEU-DET's boxes of the same pictures, of the predicted class, means "
-            "over the classes: the strongest place lies in a box; the strongest region overlaps one by 0.3 and by 0.5 "
-            f"(intersection over union); average precision over all boxes. `python studies/where.py {name} {name}`. "
-            "That regions come from what differs in the early features, what say the class map has, and how far apart "
-            "their places may be, was chosen by the boxes of validation parts; nothing else was on boxes, and nothing "
-            "on masks."
-        )
-        further = (
-            f"{several['pictures']} pictures have a box of another class too; that class was among the regions in "
-            f"{100 * several['found']:.1f} % of them, and a class without a box in {100 * several['falsely']:.1f} % of "
-            "the others."
-        )
-        heads = ["regions", "pointing, %", "overlap 0.3, %", "overlap 0.5, %", "AP at 0.3", "AP at 0.5"]
-        classes = ["class", "pointing, %", "overlap 0.3, %", "overlap 0.5, %", "overlap of pixels with masks, %"]
-        sections.append(
-            _section(f"Where {MODELS[name]} looks", words, _table(heads, rows), _table(classes, by_class), further)
-        )
     sheet = (
         "![Regions and heat on drawn steel](robustness/shown.png)\n\nThe three strongest regions, red the first, and "
         "the heat below, on drawn steel that the model has not learned (`python studies/shown.py`)."
     )
-    return [*sections, sheet + "\n"] if sections else []
+    return [*(_place(name, each) for name, each in found.items()), sheet + "\n"] if found else []
+
+
+def _place(name: str, each: Mapping[str, Any]) -> str:
+    ways = {f"`{name}`, labels of whole pictures alone": each["model"], **each["baselines"]}
+    rows = [
+        [
+            way,
+            *(f"{100 * values['macro'][key]:.1f}" for key in ("pointing", "overlap_30", "overlap_50")),
+            *(f"{100 * values['average_precision'][least]['macro']:.1f}" for least in ("0.3", "0.5")),
+        ]
+        for way, values in ways.items()
+    ]
+    by_class = [
+        [
+            f"`{label}`",
+            *(f"{100 * each['model'][key][label]:.1f}" for key in ("pointing", "overlap_30", "overlap_50")),
+            f"{100 * each['mask_overlap'][label]:.1f}" if label in each["mask_overlap"] else "no masks",
+        ]
+        for label in each["model"]["pointing"]
+    ]
+    several = each["several"]
+    words = (
+        f"{MODELS[name]}'s regions against NEU-DET's boxes of the same pictures, of the predicted class, means "
+        "over the classes: the strongest place lies in a box; the strongest region overlaps one by 0.3 and by 0.5 "
+        f"(intersection over union); average precision over all boxes. `python studies/where.py {name} {name}`. "
+        "That regions come from what differs in the early features, what say the class map has, and how far apart "
+        "their places may be, was chosen by the boxes of validation parts; nothing else was on boxes, and nothing "
+        "on masks."
+    )
+    further = (
+        f"{several['pictures']} pictures have a box of another class too; that class was among the regions in "
+        f"{100 * several['found']:.1f} % of them, and a class without a box in {100 * several['falsely']:.1f} % of "
+        "the others."
+    )
+    heads = ["regions", "pointing, %", "overlap 0.3, %", "overlap 0.5, %", "AP at 0.3", "AP at 0.5"]
+    classes = ["class", "pointing, %", "overlap 0.3, %", "overlap 0.5, %", "overlap of pixels with masks, %"]
+    return _section(f"Where {MODELS[name]} looks", words, _table(heads, rows), _table(classes, by_class), further)
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -22,7 +22,7 @@ from steelsight.data import catalog, foldfile
 from steelsight.evaluation import archive, studies
 from steelsight.models.grey import GreyNetwork
 from steelsight.records import Card
-from steelsight.runtime.classifier import load
+from steelsight.runtime.classifier import STRANGENESS, load
 from steelsight.training.export import export, write_card
 from steelsight.training.familiar import calibrated, familiarity, held_out_by_cells
 from steelsight.training.fit import CHECKPOINT
@@ -50,7 +50,8 @@ def export_again(name: str, data: Path) -> None:
     network = timm.create_model(card.model, num_classes=len(card.classes), in_chans=1)
     network.load_state_dict(load_file(WEIGHTS / f"{name}.safetensors"))
     grey, samples = GreyNetwork(network, 1), catalog.read(data).samples
-    strangeness = familiarity(grey, samples, card.classes, card.size[0])
+    known = STRANGENESS in card.thresholds  # without a threshold it would be worked out for nobody
+    strangeness = familiarity(grey, samples, card.classes, card.size[0]) if known else None
     export(grey, card, WEIGHTS / f"{name}.onnx", Pictures(samples), strangeness)
 
 

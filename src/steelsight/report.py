@@ -151,8 +151,8 @@ def write_scores(
     `harsh` adds what harsh pictures do to the accuracy.
 
     `charts` come from `curves.charts` or `curves.charts_side_by_side`. `pictures` are those of mistakes, by the
-    mistake's image, with its heat map; mistakes without one are in the table alone. A
-    picture takes about 15 kB of page. Raises SteelsightError where the file cannot be written.
+    mistake's image, with its heat map; mistakes without one are in the table alone. A picture takes about 15 kB of
+    page. Raises SteelsightError where the file cannot be written.
     """
     with _explained(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from steelsight.records import Card, SteelsightError
@@ -63,7 +63,6 @@ JSON = st.recursive(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
 @given(st.dictionaries(st.sampled_from(list(asdict(CARD))), JSON, max_size=4))
 def test_any_json_is_a_card_or_a_sentence(changes: dict[str, Any]) -> None:
     with contextlib.suppress(SteelsightError):

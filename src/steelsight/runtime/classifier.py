@@ -202,9 +202,12 @@ class Classifier:
             return Prediction(name, UNKNOWN, confidence, scores, class_map=class_map, strangeness=strangeness)
 
         def find() -> Evidence:
-            if features is None:
-                return regions.evidence(regions.heat_of(class_map, best), label, confidence, size)
-            return regions.evidence(regions.contrast_for(class_map, best, features), label, confidence, size)
+            heat = (
+                regions.heat_of(class_map, best)
+                if features is None
+                else regions.contrast_for(class_map, best, features)
+            )
+            return regions.evidence(heat, label, confidence, size)
 
         return Prediction(name, label, confidence, scores, class_map=class_map, strangeness=strangeness, find=find)
 

@@ -197,19 +197,7 @@ def _fit(parts: Parts, recipe: Recipe, out: Path, fabric: Fabric, console: Conso
 
 def _finish(fitted: Fitted, parts: Parts, recipe: Recipe, out: Path, learned_from: tuple[str, ...]) -> Trained:
     """Exports, then scores the file itself: what is reported is what will run."""
-    card = Card(
-        model=recipe.model,
-        classes=parts.classes,
-        size=(recipe.size, recipe.size),
-        protocol=parts.protocol,
-        training_images=learned_from,
-        provenance={
-            **provenance(),
-            "threads": str(torch.get_num_threads()),
-            "seed": str(recipe.seed),
-            "epoch": f"{fitted.best_epoch} of {recipe.epochs}",
-        },
-    )
+    card = _card(fitted, parts, recipe, learned_from)
     everything = Pictures([*parts.training, *parts.validation, *parts.test])
     strangeness = familiarity(fitted.network, parts.training, parts.classes, recipe.size)
     difference = export(fitted.network, card, out / RUN_FILE, everything, strangeness)
@@ -239,6 +227,22 @@ def _finish(fitted: Fitted, parts: Parts, recipe: Recipe, out: Path, learned_fro
             pictures=gallery.thumbnails(classifier, wrong, parts.root),
         )
     return Trained(out / RUN_FILE, found.scores if found else None, scored_on, ())
+
+
+def _card(fitted: Fitted, parts: Parts, recipe: Recipe, learned_from: tuple[str, ...]) -> Card:
+    return Card(
+        model=recipe.model,
+        classes=parts.classes,
+        size=(recipe.size, recipe.size),
+        protocol=parts.protocol,
+        training_images=learned_from,
+        provenance={
+            **provenance(),
+            "threads": str(torch.get_num_threads()),
+            "seed": str(recipe.seed),
+            "epoch": f"{fitted.best_epoch} of {recipe.epochs}",
+        },
+    )
 
 
 def _calibrate(path: Path, validation: Sequence[Sample]) -> None:
