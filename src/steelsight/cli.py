@@ -295,7 +295,7 @@ Studies = Annotated[Path, typer.Option(help="Folder of the definitions, recipes,
 
 @study_app.command("run")
 def study_run(
-    name: Annotated[str, typer.Argument(help="A study: the stem of a YAML file in --studies.", metavar="NAME")],
+    names: Annotated[list[str], typer.Argument(help="Studies: stems of YAML files in --studies.", metavar="NAME...")],
     data: Annotated[
         Path | None, typer.Option(help="The labelled folder; else neu-cls below the folder STEELSIGHT_DATA.")
     ] = None,
@@ -309,7 +309,7 @@ def study_run(
     protocol: Annotated[list[str], typer.Option(help="Only this protocol now; may be repeated.")] = [],  # noqa: B006
     side_by_side: SideBySide = None,
 ) -> None:
-    """Train and score the cells of a study that have no result yet, one JSON file a cell."""
+    """Train and score the cells of studies that have no result yet, one JSON file a cell."""
     with _sentences("train", "torch", "lightning", "timm", "sklearn", "onnx"):
         from functools import partial
 
@@ -320,7 +320,7 @@ def study_run(
         place = data or _neu()
         failed = run(
             studies,
-            name,
+            names,
             place,
             out,
             say,

@@ -100,12 +100,17 @@ def _recipe_line(study: Study, sources: Sources) -> str:
     done = [
         cell for each in study.networks for protocol in study.protocols for cell in _of(study, each, protocol, sources)
     ]
-    machines = sorted({f"{cell.provenance['processor']}, torch {cell.provenance['torch']}" for cell in done})
+    machines = sorted({f"{_chip(cell.provenance)}, torch {cell.provenance['torch']}" for cell in done})
     where = f" Run on: {'; '.join(machines)}." if machines else ""
     return (
         f"Recipe [{study.recipe}](../studies/recipes/{study.recipe}.yaml), all from scratch; seeds "
         f"{', '.join(map(str, study.seeds))}; `steelsight study run {study.name}` runs what is missing.{where}"
     )
+
+
+def _chip(provenance: Mapping[str, str]) -> str:
+    """What it was trained on."""
+    return provenance.get("gpu", provenance["processor"])
 
 
 def _table(study: Study, sources: Sources) -> list[str]:

@@ -45,7 +45,7 @@ def augment(grey: Tensor, how: Augmentation, seed: int, epoch: int, numbers: Seq
     generators = [np.random.default_rng((seed, epoch, number)) for number in numbers]
 
     def drawn(draw: Callable[[Augmentation, np.random.Generator], Numbers]) -> Tensor:
-        return torch.tensor(np.stack([draw(how, rng) for rng in generators]), dtype=grey.dtype, device=grey.device)
+        return torch.tensor(np.stack([draw(how, rng) for rng in generators]), dtype=grey.dtype)
 
     grey = _place(grey, drawn(_placement))
     light = drawn(_light)
@@ -58,7 +58,7 @@ def augment(grey: Tensor, how: Augmentation, seed: int, epoch: int, numbers: Seq
     if how.erase:
         _erase(grey, how, generators)
     if how.noise or how.shot_noise:
-        grain = torch.stack([_grain(rng, grey.shape[2:]) for rng in generators]).to(grey)
+        grain = torch.stack([_grain(rng, grey.shape[2:], grey.device) for rng in generators])
         grey = grey + grain * _deviation(grey, drawn(_noise))
     if how.dead_pixels:
         _stick(grey, how, generators)
@@ -101,22 +101,23 @@ def _noise(how: Augmentation, rng: np.random.Generator) -> Numbers:
     return np.array([_strength(how.noise, how, rng), _strength(how.shot_noise, how, rng)])
 
 
-def _grain(rng: np.random.Generator, shape: torch.Size) -> Tensor:
+def _grain(rng: np.random.Generator, shape: torch.Size, device: torch.device) -> Tensor:
     """Noise of standard deviation 1, shape (1, height, width): a part of the same noise for all."""
-    held, count = _held_grain(GRAIN + shape.numel()), shape.numel()
+    held, count = _held_grain(GRAIN + shape.numel(), device), shape.numel()
     start = int(rng.integers(GRAIN))
     return held[start : start + count].view(1, *shape)
 
 
 @cache
-def _held_grain(count: int) -> Tensor:
-    return torch.randn(count, generator=torch.Generator().manual_seed(0))
+def _held_grain(count: int, device: torch.device) -> Tensor:
+    return torch.randn(count, generator=torch.Generator().manual_seed(0)).to(device)
 
 
 def _deviation(grey: Tensor, noise: Tensor) -> Tensor:
     """Standard deviation of the noise at each pixel."""
-    everywhere, at_white = (value[:, None, None, None] for value in noise.unbind(1))
-    return everywhere + at_white * grey.clamp(0, 1).sqrt() if bool(at_white.any()) else everywhere
+    has_shot_noise = bool(noise[:, 1].any())
+    everywhere, at_white = (value[:, None, None, None] for value in _sent(noise, grey).unbind(1))
+    return everywhere + at_white * grey.clamp(0, 1).sqrt() if has_shot_noise else everywhere
 
 
 def _specks(how: Augmentation, rng: np.random.Generator, shape: torch.Size) -> Tensor:
@@ -134,12 +135,12 @@ def _field(how: Augmentation, rng: np.random.Generator) -> Numbers:
 
 
 def _light_unevenly(grey: Tensor, fields: Sequence[Numbers]) -> Tensor:
-    field = torch.tensor(np.stack(fields)[:, None], dtype=grey.dtype, device=grey.device)
+    field = torch.tensor(np.stack(fields)[:, None], dtype=grey.dtype)
     numbers = torch.nonzero(field.flatten(1).any(1))[:, 0]
     if len(numbers):
-        smooth = F.interpolate(field[numbers], grey.shape[2:], mode="bilinear", align_corners=True)
+        smooth = F.interpolate(_sent(field[numbers], grey), grey.shape[2:], mode="bilinear", align_corners=True)
         grey = grey.clone()
-        grey[numbers] *= 1 + smooth
+        grey[_sent(numbers, grey)] *= 1 + smooth
     return grey
 
 
@@ -188,7 +189,7 @@ def _place(grey: Tensor, matrices: Tensor) -> Tensor:
     height, width = grey.shape[2:]
     x = torch.linspace(1 / width - 1, 1 - 1 / width, width, device=grey.device, dtype=grey.dtype)
     y = torch.linspace(1 / height - 1, 1 - 1 / height, height, device=grey.device, dtype=grey.dtype)
-    along_x, along_y, shift = (part[:, :, None, None] for part in matrices.unbind(2))
+    along_x, along_y, shift = (part[:, :, None, None] for part in _sent(matrices, grey).unbind(2))
     grid = along_x * x + (along_y * y[:, None] + shift)
     return F.grid_sample(
         grey, grid.permute(0, 2, 3, 1), mode="bilinear", padding_mode="reflection", align_corners=False
@@ -200,9 +201,10 @@ def _blur(grey: Tensor, widths: Tensor, radius: int) -> Tensor:
     numbers = torch.nonzero(widths)[:, 0]
     if not len(numbers):
         return grey
-    steps = torch.arange(-radius, radius + 1, device=grey.device, dtype=grey.dtype)
+    steps = torch.arange(-radius, radius + 1, dtype=grey.dtype)
     kernels = torch.exp(-0.5 * (steps / widths[numbers].clamp(min=1e-3)[:, None]) ** 2)
-    kernels = kernels / kernels.sum(1, keepdim=True)
+    kernels = _sent(kernels / kernels.sum(1, keepdim=True), grey)
+    numbers = _sent(numbers, grey)
     padded = F.pad(grey[numbers], [radius] * 4, mode="reflect")
     rows = F.conv2d(padded.transpose(0, 1), kernels[:, None, None, :], groups=len(numbers))
     grey = grey.clone()
@@ -211,14 +213,22 @@ def _blur(grey: Tensor, widths: Tensor, radius: int) -> Tensor:
 
 
 def _relight(grey: Tensor, light: Tensor) -> Tensor:
-    gain, brightness, slope_x, slope_y, gamma, vignette = (value[:, None, None, None] for value in light.unbind(1))
+    has_gamma, has_vignette = not bool((light[:, 4] == 1).all()), bool(light[:, 5].any())
+    gain, brightness, slope_x, slope_y, gamma, vignette = (
+        value[:, None, None, None] for value in _sent(light, grey).unbind(1)
+    )
     height, width = grey.shape[2:]
     x = torch.linspace(-0.5, 0.5, width, device=grey.device, dtype=grey.dtype)
     y = torch.linspace(-0.5, 0.5, height, device=grey.device, dtype=grey.dtype)[:, None]
-    if not bool((gamma == 1).all()):
+    if has_gamma:
         grey = grey.clamp(min=1e-3) ** gamma
     mean = grey.mean((1, 2, 3), keepdim=True)
     relit = torch.addcmul(slope_x * x + (slope_y * y + (mean * (1 - gain) + brightness)), grey, gain)
-    if bool(vignette.any()):
+    if has_vignette:
         relit *= (1 - 2 * vignette * x**2) - 2 * vignette * y**2
     return relit
+
+
+def _sent(values: Tensor, grey: Tensor) -> Tensor:
+    """What was drawn on the processor, where the pictures are; nobody waits for a GPU to have it."""
+    return values.to(grey.device, non_blocking=True)

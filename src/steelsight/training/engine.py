@@ -73,7 +73,7 @@ def train_epoch(
 ) -> dict[str, float]:
     """One pass over the training part, the next batch prepared by a thread of its own where `prepare_ahead`.
 
-    Raises SteelsightError as soon as the loss is not finite.
+    Raises SteelsightError where the loss was not finite. To ask for it at every step would make a GPU wait.
     """
     learner.network.train()
     torch.manual_seed(_number(recipe.seed, epoch, fabric.global_rank))
@@ -91,21 +91,22 @@ def train_epoch(
             logits = learner.network(grey).float()
         target = fabric.to_device(part.targets[numbers])
         loss = F.cross_entropy(logits, target, part.class_weights, label_smoothing=recipe.label_smoothing)
-        if not torch.isfinite(loss):
-            raise SteelsightError(
-                f"Training diverged in epoch {epoch + 1}: the loss is not finite; lower learning_rate in the recipe."
-            )
         fabric.backward(loss)
         learner.optimizer.step()
         learner.optimizer.zero_grad()
         learner.average.update_parameters(learner.network)
         losses.append(loss.detach())
         on_step()
+    train_loss = float(torch.stack(losses).mean())
+    if not math.isfinite(train_loss):
+        raise SteelsightError(
+            f"Training diverged in epoch {epoch + 1}: the loss is not finite; lower learning_rate in the recipe."
+        )
     return {
         "epoch": epoch + 1,
         "size": size,
         "learning_rate": learning_rate(recipe, step, steps),
-        "train_loss": float(torch.stack(losses).mean()),
+        "train_loss": train_loss,
     }
 
 
@@ -124,8 +125,10 @@ def averaging(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Ten
     @torch.no_grad()
     def update(averaged: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int) -> None:
         share = 1 - min(decay, (1 + int(count)) / (10 + int(count)))
-        for mean, value in zip(averaged, current, strict=True):
-            mean.lerp_(value, share) if mean.is_floating_point() else mean.copy_(value)
+        if averaged[0].is_floating_point():  # all of one call are of one type
+            torch._foreach_lerp_(list(averaged), list(current), share)
+        else:
+            torch._foreach_copy_(list(averaged), list(current))
 
     return update
 

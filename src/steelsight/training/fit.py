@@ -169,7 +169,8 @@ def _make_learner(recipe: Recipe, classes: int, fabric: Fabric) -> Learner:
     network = create_network(recipe, classes).to(memory_format=torch.channels_last)
     average = AveragedModel(network, multi_avg_fn=averaging(recipe.average_decay), use_buffers=True)
     optimizer = torch.optim.AdamW(_parameter_groups(network, recipe.weight_decay), lr=recipe.learning_rate)
-    return Learner(network, average.to(fabric.device), optimizer)
+    average.module.to(fabric.device)  # its count stays on the processor, where it is asked for at every step
+    return Learner(network, average, optimizer)
 
 
 def step_costs(count: int, recipe: Recipe) -> list[float]:

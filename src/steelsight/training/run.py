@@ -239,6 +239,7 @@ def _card(fitted: Fitted, parts: Parts, recipe: Recipe, learned_from: tuple[str,
         provenance={
             **provenance(),
             "threads": str(torch.get_num_threads()),
+            **({"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}),
             "seed": str(recipe.seed),
             "epoch": f"{fitted.best_epoch} of {recipe.epochs}",
         },

@@ -11,7 +11,7 @@ from typing import Any
 from steelsight.data import catalog
 from steelsight.evaluation import archive, results, studies
 from steelsight.evaluation import cells as on_disk
-from steelsight.evaluation.archive import Key
+from steelsight.evaluation.archive import Kept, Key
 from steelsight.evaluation.cells import Cell
 from steelsight.evaluation.provenance import provenance
 from steelsight.evaluation.studies import Network, Study
@@ -30,7 +30,7 @@ HISTORY = ("epoch", "size", "train_loss", "val_loss", "val_accuracy")
 
 def run(
     folder: Path,
-    name: str,
+    names: Sequence[str],
     data: Path,
     out: Path,
     say: Say,
@@ -41,7 +41,9 @@ def run(
     protocols: Sequence[str] = (),
     side_by_side: int | None = None,
 ) -> list[Key]:
-    """Runs the missing cells of a study in `out` and keeps them in FOLDER/results. Returns those that failed.
+    """Runs the missing cells of studies in `out` and keeps them in FOLDER/results. Returns those that failed.
+
+    A cell of several studies runs once. The first seeds come first, and of them the first protocol of every study.
 
     folds, seeds, networks, protocols: where given, only these are run now. side_by_side: how many at a time, as
     `jobs.run` takes it.
@@ -50,29 +52,36 @@ def run(
     as when the loss diverges, is kept with that sentence and not run again; one that dies otherwise stays missing.
     Raises SteelsightError for a study or data that cannot be used.
     """
-    study = studies.narrowed(studies.load(folder, name), folds, seeds, networks, protocols)
-    for network in study.networks:
-        check_name(network.model)
+    asked = [studies.narrowed(studies.load(folder, name), folds, seeds, networks, protocols) for name in names]
+    for model in {network.model for study in asked for network in study.networks}:
+        check_name(model)
     catalog.read(data)
     kept = archive.load(folder / "results")
-    cells = study.cells()
+    found: dict[Key, tuple[Study, Network]] = {}
+    for study in asked:
+        missing = _missing(folder, study, kept)
+        say(f"{study.title}: {len(missing)} of {len(study.cells())} cells are missing")
+        found = {key: (study, network) for key, network in missing.items()} | found
+    order = sorted(found, key=lambda key: (key.seed, found[key][0].protocols.index(key.protocol), key.fold))
+    waiting = {_job(folder, *found[key], key, out): key for key in order}
+
+    def on_end(job: Job, code: int) -> None:
+        key = waiting[job]
+        if job.cell.is_done or code == GAVE_UP:
+            keep(folder, key, job.cell, studies.definition_of(folder, *found[key], key.protocol))
+
+    jobs.run(data, list(waiting), say, on_end, side_by_side)
+    return [key for job, key in waiting.items() if not job.cell.is_done]
+
+
+def _missing(folder: Path, study: Study, kept: Sequence[Kept]) -> dict[Key, Network]:
     there = {
         cell.key
         for network in study.networks
         for protocol in study.protocols
         for cell in studies.results_of(folder, study, network, protocol, kept)
     }
-    missing = [(network, key) for network, key in cells if key not in there]
-    say(f"{study.title}: {len(missing)} of {len(cells)} cells are missing")
-    found = {_job(folder, study, network, key, out): (network, key) for network, key in missing}
-
-    def on_end(job: Job, code: int) -> None:
-        network, key = found[job]
-        if job.cell.is_done or code == GAVE_UP:
-            keep(folder, key, job.cell, studies.definition_of(folder, study, network, key.protocol))
-
-    jobs.run(data, list(found), say, on_end, side_by_side)
-    return [key for job, (_, key) in found.items() if not job.cell.is_done]
+    return {key: network for network, key in study.cells() if key not in there}
 
 
 def keep(folder: Path, key: Key, cell: Cell, definition: dict[str, Any]) -> None:
