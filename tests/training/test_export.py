@@ -7,6 +7,7 @@ import onnx
 import pytest
 import timm
 import torch
+from PIL import Image
 
 import steelsight
 from steelsight import images
@@ -46,6 +47,22 @@ def test_averages_over_places_are_pools(pictures: Pictures, tmp_path: Path) -> N
     assert "ReduceMean" not in kinds
     used = {name for node in graph.node for name in node.input}
     assert {each.name for each in graph.initializer} <= used
+
+
+def test_a_picture_whose_bright_column_looks_dead_once_it_is_small_is_no_reason_to_refuse(tmp_path: Path) -> None:
+    grey = np.random.default_rng(0).integers(0, 50, (200, 200), dtype=np.uint8)
+    bright = np.arange(200) % 50 < 22
+    grey[:, bright] = 255
+    grey[100, bright] = 254  # no column is dead before the picture is made small
+    assert images.mend_columns(grey) is grey
+    small = images.prepare(grey, (32, 32))
+    assert not np.array_equal(images.mend_columns(small), small)
+    Image.fromarray(grey).save(tmp_path / "bright.png")
+    network = GreyNetwork(timm.create_model("millnet", num_classes=4, in_chans=1), 1)
+    with torch.no_grad():
+        network.network.classifier.weight.mul_(1000)  # what an untrained network says differs too little otherwise
+    pictures = Pictures([Sample(tmp_path / "bright.png", "a")] * 2)
+    export(network, Card("millnet", CLASSES, (32, 32)), tmp_path / "model.onnx", pictures)
 
 
 @pytest.mark.parametrize(

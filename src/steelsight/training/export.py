@@ -14,6 +14,7 @@ import torch
 from timm.utils.model import reparameterize_model
 from torch import Tensor, nn
 
+from steelsight import images
 from steelsight.models.field import field_of
 from steelsight.models.grey import GreyNetwork, averages, fine, fold_to_grey, take_bytes
 from steelsight.models.strangeness import Strangeness
@@ -181,5 +182,11 @@ def _verify_other_size(path: Path, network: GreyNetwork) -> None:
 
 
 def _batches(pictures: Pictures, size: int, batch: int = 32) -> list[Tensor]:
+    """Pictures of the network's size, mended once more, as the file mends all that it is given: where a picture was
+    made small, a bright column may look dead."""
     numbers = range(len(pictures))
-    return [pictures.batch(numbers[start : start + batch], size) for start in range(0, len(pictures), batch)]
+    found = [pictures.batch(numbers[start : start + batch], size) for start in range(0, len(pictures), batch)]
+    return [
+        torch.from_numpy(np.stack([images.mend_columns(grey) for grey in each[:, 0].numpy()]))[:, None]
+        for each in found
+    ]
