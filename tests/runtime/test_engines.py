@@ -13,6 +13,8 @@ import steelsight
 from steelsight.records import SteelsightError
 from steelsight.runtime import card as cards
 from steelsight.runtime.classifier import load
+from steelsight.runtime.classifier import model_file as file_of
+from steelsight.training.export import write_card
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +37,19 @@ def greys(count: int) -> list[np.ndarray]:
 def test_openvino_answers_as_onnx_runtime(model_file: Path, openvino_file: Path, count: int) -> None:
     for one, other in zip(load(model_file).logits(greys(count)), load(openvino_file).logits(greys(count)), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_openvino_gives_all_that_a_shipped_file_tells(tmp_path: Path) -> None:
+    source = file_of("millnet-neu")
+    path = tmp_path / "model.onnx"
+    path.write_bytes(source.read_bytes())
+    write_card(path, replace(load(source).card, engine="openvino"))
+    pictures = [np.random.default_rng(n).integers(0, 256, (200, 200), dtype=np.uint8) for n in range(3)]
+    for batch in (pictures[:1], pictures):
+        expected, found = load(source).output(batch), load(path).output(batch)
+        assert found.features is not None
+        for one, other in zip(expected, found, strict=True):
+            np.testing.assert_allclose(other, one, rtol=1e-3, atol=1e-3)
 
 
 def test_openvino_scans(model_file: Path, openvino_file: Path) -> None:

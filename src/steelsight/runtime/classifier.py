@@ -21,7 +21,7 @@ from steelsight.images import ImageError
 from steelsight.records import UNKNOWN, Card, Evidence, FloatArray, GreyImage, Prediction, Scan, SteelsightError
 from steelsight.runtime import card as cards
 from steelsight.runtime import regions, scanning
-from steelsight.runtime.engines import OUTPUTS, Batch, Engine, OnnxRuntime, Output, cores, scanner, start
+from steelsight.runtime.engines import FEATURES, OUTPUTS, Batch, Engine, OnnxRuntime, Output, cores, scanner, start
 
 DEFAULT_MODEL = "millnet-neu"
 RUN_FILE = "model.onnx"
@@ -30,8 +30,6 @@ STRANGENESS = "strangeness"
 """The output of a graph that tells, and the threshold on the card."""
 REQUIRED = {"logits", "class_map"}
 """Outputs that every graph gives, a value for each class."""
-FEATURES = "features"
-"""The output of a graph that tells where."""
 CANDIDATE_SHARE = "candidate_share"
 """The threshold on the card: what a class needs in order to be a candidate."""
 DOUBTING = "temperature_times_doubt"

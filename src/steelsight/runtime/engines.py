@@ -20,7 +20,9 @@ Batch = npt.NDArray[np.uint8]
 
 OUTPUTS = {"logits": "logits", "class_map": "class_maps", "strangeness": "strangeness", "features": "features"}
 """What a graph may give, and what that is called here; the last two are optional."""
-MAPS = ("class_map", "features")
+FEATURES = "features"
+"""The output that tells where."""
+MAPS = ("class_map", FEATURES)
 """Outputs of which a larger picture has more."""
 
 
@@ -122,7 +124,20 @@ class OpenVino:
     def _compiled(self, pictures: int) -> Any:
         model = self._core.read_model(self._content)
         model.reshape({"grey": [pictures, 1, *(self._size or (-1, -1))]})
+        if any(FEATURES in output.names for output in model.outputs):
+            model = self._channels_last(model)
         return self._core.compile_model(model, "CPU", self._hints)
+
+    @staticmethod
+    def _channels_last(model: Any) -> Any:
+        """The largest output as OpenVINO holds it inside, so that nobody moves it."""
+        from openvino import Layout
+        from openvino.preprocess import PrePostProcessor
+
+        changed = PrePostProcessor(model)
+        changed.output(FEATURES).model().set_layout(Layout("NCHW"))
+        changed.output(FEATURES).tensor().set_layout(Layout("NHWC"))
+        return changed.build()
 
     def run(self, batch: Batch) -> Output:
         request = self._request("_for_one" if len(batch) == 1 else "_for_many")
@@ -130,7 +145,10 @@ class OpenVino:
         grey.shape = batch.shape
         grey.data[:] = batch
         request.infer()
-        return _output(self._names, [request.get_tensor(name).data.copy() for name in self._names])
+        values = {name: request.get_tensor(name).data.copy() for name in self._names}
+        if FEATURES in values:
+            values[FEATURES] = values[FEATURES].transpose(0, 3, 1, 2)
+        return _output(values, values.values())
 
     def _request(self, which: str) -> Any:
         """Each thread has requests of its own."""

@@ -11,7 +11,7 @@ import onnx
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 
 from steelsight.records import GreyImage
-from steelsight.runtime.classifier import FEATURES
+from steelsight.runtime.engines import FEATURES
 
 INPUT = "grey"
 BATCH = 16

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
+import onnx
 
 from steelsight import images
 from steelsight.data import catalog, foldfile
@@ -25,6 +26,7 @@ from steelsight.runtime import card as cards
 from steelsight.runtime.classifier import Classifier, load, model_file
 from steelsight.training.export import write_card
 from steelsight.training.quantise import quantise
+from steelsight.training.steps import columns_as_channels
 
 FEWEST = 1000
 """Held-out pictures that a cost has to be measured on."""
@@ -128,6 +130,10 @@ def reduce(
         quantise(source, target, [images.prepare(grey, card.size) for grey in greys])
     else:
         target.write_bytes(source.read_bytes())
+    if engine == "openvino":
+        model = onnx.load(target)
+        columns_as_channels(model)
+        onnx.save(model, target)
     write_card(target, replace(card, engine=engine, precision=precision, scores={**card.scores, **costs}))
 
 
