@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
-from statistics import median
+from statistics import median, quantiles
 
 from benchmarks.choice import fastest
 from benchmarks.records import REDUCED, Counted, Speed, Start, Times, Variant
@@ -59,3 +60,13 @@ class Figures:
 def ratio(slow: Times, fast: Times) -> float:
     """How many times as long one takes as the other, in the same round; the median over the rounds."""
     return median(one / other for one, other in zip(slow.rounds, fast.rounds, strict=False))
+
+
+def unrest(times: Sequence[Times]) -> float | None:
+    """How far the middle half of a file's rounds spans, as a share of their median; the median of all files.
+
+    None where there were too few rounds to tell.
+    """
+    told = [each.rounds for each in times if len(each.rounds) >= 4]
+    spans = [(quantiles(rounds)[2] - quantiles(rounds)[0]) / median(rounds) for rounds in told]
+    return median(spans) if spans else None

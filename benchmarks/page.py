@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import records, scatter
-from benchmarks.figures import Figures, ratio
+from benchmarks.figures import Figures, ratio, unrest
 from benchmarks.records import BATCH, ENGINES, GROWTH, ROOT, SPEED, Accuracy, Speed, Times, Variant
 
 from steelsight.evaluation.pages import around, row
@@ -54,6 +54,9 @@ def _where(speed: Speed) -> str:
     facts = speed.provenance
     versions = ", ".join(f"{name} {facts[name]}" for name in PACKAGES)
     lines = [f"Measured on {facts['processor']}, {facts['cores']} cores, {facts['date']}; {versions}.", ""]
+    spread = unrest([times for section in speed.sections.values() for times in section.times])
+    if spread is not None:
+        lines += [f"The middle half of the rounds spans {100 * spread:.0f} % of their median, for the usual file.", ""]
     return "\n".join([*lines, *([QUICK, ""] if speed.plan["is_quick"] else [])])
 
 

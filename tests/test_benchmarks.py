@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from benchmarks import choice, files, growth, page, peak, records, scatter, speed, variants
-from benchmarks.figures import Figures, ratio
+from benchmarks.figures import Figures, ratio, unrest
 from benchmarks.records import BATCH, Accuracy, Networks, Speed, Variant
 from benchmarks.rounds import ENOUGH, sum_up
 
@@ -117,6 +117,15 @@ def test_the_page_says_what_was_not_measured_and_what_failed(measured: Speed) ->
 def test_ratios_are_taken_within_the_rounds() -> None:
     slow, fast = (sum_up(MILLNET, ("engine", 1), rounds) for rounds in ([[2], [20], [4]], [[1], [10], [4]]))
     assert ratio(slow, fast) == 2
+
+
+def test_a_restless_machine_shows_in_its_rounds() -> None:
+    quiet, restless = (
+        sum_up(MILLNET, ("engine", 1), [[each] for each in rounds]) for rounds in ([4] * 4, [2, 4, 4, 8])
+    )
+    assert unrest([quiet]) == 0
+    assert unrest([restless]) == (7 - 2.5) / 4
+    assert unrest([sum_up(MILLNET, ("engine", 1), [[4.0]])]) is None
 
 
 def test_percentiles_need_enough_calls() -> None:

@@ -1,6 +1,5 @@
 """A file for OpenVINO computes what it did before, whatever the size of the picture."""
 
-
 import numpy as np
 import onnx
 import onnxruntime
