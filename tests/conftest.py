@@ -6,10 +6,25 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from rich.console import Console
 
 from steelsight.training.run import train
 from tests.drawn import draw, quick
+
+
+@pytest.fixture(scope="session", autouse=True)
+def hypothesis_has_its_tables() -> None:
+    """In a fresh checkout the first text that hypothesis draws makes its table of all characters: two seconds that its
+    own check of slow tests would hold against whichever test comes first."""
+
+    @settings(max_examples=1, database=None, suppress_health_check=[HealthCheck.too_slow])
+    @given(st.text())
+    def draw_one(text: str) -> None:
+        assert isinstance(text, str)
+
+    draw_one()
 
 
 @pytest.fixture(scope="session")
