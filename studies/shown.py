@@ -8,7 +8,7 @@ the model has not learned drawn steel.
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,4 +73,8 @@ def _outline(pen: ImageDraw.ImageDraw, region: Region, colour: str) -> None:
 
 
 if __name__ == "__main__":
-    draw(Path(sys.argv[1]), sys.argv[2])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path, metavar="OUT.png")
+    parser.add_argument("data", metavar="DATA")
+    asked = parser.parse_args()
+    draw(asked.out, asked.data)

@@ -102,7 +102,9 @@ def test_a_picture_that_is_the_same_everywhere_has_no_region() -> None:
     st.integers(16, 3000),
     st.integers(16, 3000),
 )
-def test_regions_lie_inside_the_picture_and_hold_all_hot_places(heat: np.ndarray, height: int, width: int) -> None:
+def test_regions_lie_inside_the_picture_and_hold_all_places_that_are_hot_enough(
+    heat: np.ndarray, height: int, width: int
+) -> None:
     regions = find(heat, "patches", 1.0, (height, width))
     for region in regions:
         assert region.width > 0
@@ -110,9 +112,20 @@ def test_regions_lie_inside_the_picture_and_hold_all_hot_places(heat: np.ndarray
         assert 0 <= region.x < region.x + region.width <= max(width, region.x + 1)
         assert 0 <= region.y < region.y + region.height <= max(height, region.y + 1)
     if len(regions) < 20:
-        for y, x in np.argwhere(heat >= threshold(heat)):
+        hot = heat >= threshold(heat)
+        for y, x in np.argwhere(hot & (heat >= 0.03 * heat[hot].sum())):
             px, py = (x + 0.5) * width / heat.shape[1], (y + 0.5) * height / heat.shape[0]
             assert any(r.x <= px < r.x + r.width + 1 and r.y <= py < r.y + r.height + 1 for r in regions)
+
+
+@pytest.mark.parametrize(("beside", "regions"), [(2, 1), (4, 2)])
+def test_a_region_with_next_to_no_heat_is_left_out(beside: int, regions: int) -> None:
+    """Of 100 hot places so many lie apart from the rest."""
+    heat = np.zeros((20, 20), np.float32)
+    heat[:10, :10] = 1
+    heat[0, :beside] = 0
+    heat[15, 15 : 15 + beside] = 1
+    assert len(find(heat, "patches", 0.9, (200, 200))) == regions
 
 
 @given(hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=40)), st.integers(1, 4))

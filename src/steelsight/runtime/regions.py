@@ -19,6 +19,8 @@ SAY = 0.5
 APART = 3
 """Places of a region are at most so far from the next: two cool ones between them do not part it."""
 MOST = 20
+LEAST = 0.03
+"""A region besides the strongest has at least so much of what is hot; smaller ones cost the eye and find no defect."""
 
 Places = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
 """Rows and columns."""
@@ -70,7 +72,7 @@ def heat_of(class_map: FloatArray, label: int) -> FloatArray:
 
 
 def find(heat: FloatArray, label: str, confidence: float, size: tuple[int, int]) -> tuple[Region, ...]:
-    """Rectangles around hot places that lie together, strongest first, at most 20.
+    """Rectangles around hot places that lie together, strongest first, at most 20, and none with next to no heat.
 
     size: height and width of the original picture; regions are in its pixels. A region's score is the picture's
     confidence times the region's share of what is hot.
@@ -81,7 +83,8 @@ def find(heat: FloatArray, label: str, confidence: float, size: tuple[int, int])
         frame(places, heat.shape, size, label, confidence * float(heat[places].sum()) / total)
         for places in components(hot, APART)
     ]
-    return tuple(sorted(found, key=lambda region: -region.score)[:MOST])
+    ranked = sorted(found, key=lambda region: -region.score)[:MOST]
+    return tuple(region for region in ranked if region is ranked[0] or region.score >= LEAST * confidence)
 
 
 def threshold(heat: FloatArray) -> float:
