@@ -166,5 +166,14 @@ def test_each_change_happens_to_its_share_of_the_pictures() -> None:
     assert 0.18 < float(changed.float().mean()) < 0.32
 
 
+def test_dirt_happens_to_its_share_of_the_share() -> None:
+    flat = torch.full((400, 1, 16, 16), 0.5)
+    how = only(noise=0.3, brightness=0.3, share=0.5, dirt_share=0.5)
+    changed = augment(flat, how, 0, 0, range(400))
+    noisy, lighter = changed.std((1, 2, 3)) > 1e-6, (changed.mean((1, 2, 3)) - 0.5).abs() > 0.02
+    assert 0.18 < float(noisy.float().mean()) < 0.32
+    assert 0.4 < float(lighter.float().mean()) < 0.6
+
+
 def test_other_shapes_than_squares_work() -> None:
     assert augment(batch(2, 20, 48), EVERYTHING, 0, 0, range(2)).shape == (2, 1, 20, 48)

@@ -87,8 +87,13 @@ def _light(how: Augmentation, rng: np.random.Generator) -> Numbers:
 
 
 def _strength(most: float, how: Augmentation, rng: np.random.Generator) -> float:
-    """Of a change: 0 in the pictures that it spares."""
+    """Of a change of light: 0 in the pictures that it spares."""
     return rng.uniform(0, most) * (rng.random() < how.share)
+
+
+def _dirt(most: float, how: Augmentation, rng: np.random.Generator) -> float:
+    """The strength of noise or dirt."""
+    return rng.uniform(0, most) * (rng.random() < how.share * how.dirt_share)
 
 
 def _blur_width(how: Augmentation, rng: np.random.Generator) -> Numbers:
@@ -98,7 +103,7 @@ def _blur_width(how: Augmentation, rng: np.random.Generator) -> Numbers:
 
 def _noise(how: Augmentation, rng: np.random.Generator) -> Numbers:
     """Standard deviation of the noise everywhere, and of the noise of light at white."""
-    return np.array([_strength(how.noise, how, rng), _strength(how.shot_noise, how, rng)])
+    return np.array([_dirt(how.noise, how, rng), _dirt(how.shot_noise, how, rng)])
 
 
 def _grain(rng: np.random.Generator, shape: torch.Size, device: torch.device) -> Tensor:
@@ -122,7 +127,7 @@ def _deviation(grey: Tensor, noise: Tensor) -> Tensor:
 
 def _specks(how: Augmentation, rng: np.random.Generator, shape: torch.Size) -> Tensor:
     """How much darker dust makes each pixel, shape (1, height, width)."""
-    share = _strength(how.dust, how, rng)
+    share = _dirt(how.dust, how, rng)
     dust = _held_dust(*shape)
     top, left = (int(rng.integers(held - side + 1)) for held, side in zip(dust.shape[1:], shape, strict=True))
     rank, depth = dust[:, top : top + shape[0], left : left + shape[1]].unbind()
@@ -148,7 +153,7 @@ def _erase(grey: Tensor, how: Augmentation, generators: Sequence[np.random.Gener
     """Covers rectangles of each picture with a level of their own, in place."""
     height, width = grey.shape[2:]
     for picture, rng in zip(grey, generators, strict=True):
-        for _ in range(round(_strength(how.erase, how, rng))):
+        for _ in range(round(_dirt(how.erase, how, rng))):
             tall, wide = (max(1, int(side * rng.uniform(*ERASED))) for side in (height, width))
             top, left = rng.integers(height - tall + 1), rng.integers(width - wide + 1)
             picture[:, top : top + tall, left : left + wide] = float(rng.random())
@@ -158,7 +163,7 @@ def _stick(grey: Tensor, how: Augmentation, generators: Sequence[np.random.Gener
     """Sets single pixels of each picture to levels of their own, in place."""
     pixels = grey.flatten(1)
     for picture, rng in zip(pixels, generators, strict=True):
-        count = int(_strength(how.dead_pixels, how, rng) * picture.numel())
+        count = int(_dirt(how.dead_pixels, how, rng) * picture.numel())
         picture[torch.from_numpy(rng.integers(picture.numel(), size=count))] = torch.from_numpy(
             rng.random(count, np.float32)
         ).to(grey)

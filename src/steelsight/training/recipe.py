@@ -61,6 +61,8 @@ class Augmentation:
     """Stretched one way and shrunk the other by up to this factor."""
     share: float = 1.0
     """Share of the pictures that each change of light and noise happens to, drawn for each by itself."""
+    dirt_share: float = 1.0
+    """Of that share, how much noise, dust, rectangles and dead pixels happen to."""
     blur_share: float = 0.5
     """Share of the pictures that are blurred."""
 
