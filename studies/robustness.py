@@ -202,9 +202,9 @@ def _place(name: str, each: Mapping[str, Any]) -> str:
         f"{MODELS[name]}'s regions against NEU-DET's boxes of the same pictures, of the predicted class, means "
         "over the classes: the strongest place lies in a box; the strongest region overlaps one by 0.3 and by 0.5 "
         f"(intersection over union); average precision over all boxes. `python studies/where.py {name} {name}`. "
-        "That regions come from what differs in the early features, what say the class map has, and how far apart "
-        "their places may be, was chosen by the boxes of validation parts; nothing else was on boxes, and nothing "
-        "on masks."
+        "That regions come from what differs in the early features, what say the class map has, how far apart their "
+        "places may be, and how little heat they may have, was chosen by the boxes of validation parts; nothing else "
+        "was on boxes, and nothing on masks."
     )
     further = (
         f"{several['pictures']} pictures have a box of another class too; that class was among the regions in "

@@ -1,8 +1,8 @@
 """Whether networks show the defect where it is: `python studies/where.py STUDY NETWORK [--runs RUNS] [--data DATA]`.
 
 Leak-free test pictures of NEU-CLS against NEU-DET's boxes of the same pictures and the masks of SD-saliency-900, both
-beside the folder of NEU-CLS. Labels of whole pictures are all that the networks learned from, and nothing is tuned on
-boxes or masks. Writes results/where/NETWORK.json.
+beside the folder of NEU-CLS. Labels of whole pictures are all that the networks learned from; what of the regions was
+chosen by boxes of validation parts, the page on robustness says. Writes results/where/NETWORK.json.
 """
 
 from __future__ import annotations

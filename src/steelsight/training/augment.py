@@ -80,20 +80,21 @@ def _placement(how: Augmentation, rng: np.random.Generator) -> Numbers:
 
 def _light(how: Augmentation, rng: np.random.Generator) -> Numbers:
     """Gain, brightness, the slopes of the illumination ramp along x and y, gamma, and the vignette."""
-    direction, span = rng.uniform(0, 2 * np.pi), _strength(how.ramp, how, rng)
-    gain, gamma = (factor ** (_strength(1.0, how, rng) * rng.choice([-1, 1])) for factor in (how.gain, how.gamma))
-    brightness, vignette = _strength(how.brightness, how, rng) * rng.choice([-1, 1]), _strength(how.vignette, how, rng)
+    direction, span = rng.uniform(0, 2 * np.pi), _strength(how.ramp, how.share, rng)
+    gain, gamma = (factor ** (_strength(1.0, how.share, rng) * rng.choice([-1, 1])) for factor in (how.gain, how.gamma))
+    brightness = _strength(how.brightness, how.share, rng) * rng.choice([-1, 1])
+    vignette = _strength(how.vignette, how.share, rng)
     return np.array([gain, brightness, span * np.cos(direction), span * np.sin(direction), gamma, vignette])
 
 
-def _strength(most: float, how: Augmentation, rng: np.random.Generator) -> float:
-    """Of a change of light: 0 in the pictures that it spares."""
-    return rng.uniform(0, most) * (rng.random() < how.share)
+def _strength(most: float, share: float, rng: np.random.Generator) -> float:
+    """Of a change that happens to a share of the pictures: 0 in those that it spares."""
+    return rng.uniform(0, most) * (rng.random() < share)
 
 
 def _dirt(most: float, how: Augmentation, rng: np.random.Generator) -> float:
     """The strength of noise or dirt."""
-    return rng.uniform(0, most) * (rng.random() < how.share * how.dirt_share)
+    return _strength(most, how.share * how.dirt_share, rng)
 
 
 def _blur_width(how: Augmentation, rng: np.random.Generator) -> Numbers:
@@ -136,7 +137,7 @@ def _specks(how: Augmentation, rng: np.random.Generator, shape: torch.Size) -> T
 
 def _field(how: Augmentation, rng: np.random.Generator) -> Numbers:
     """How much more light falls on each node of a coarse grid, as a share, shape (FIELD, FIELD)."""
-    return _strength(how.unevenness, how, rng) * rng.normal(size=(FIELD, FIELD))
+    return _strength(how.unevenness, how.share, rng) * rng.normal(size=(FIELD, FIELD))
 
 
 def _light_unevenly(grey: Tensor, fields: Sequence[Numbers]) -> Tensor:
