@@ -20,6 +20,7 @@ EVERYTHING = Augmentation(
     brightness=0.2,
     unevenness=0.3,
     erase=3,
+    splice=0.5,
     aspect=1.3,
 )
 
@@ -149,6 +150,19 @@ def test_erased_rectangles_have_one_level_and_leave_the_rest() -> None:
     erased = (changed - picture).abs() > 1e-5
     assert 0.02 < float(erased.float().mean()) < 0.3
     assert all(len(torch.unique(changed[n][erased[n]])) <= 3 for n in range(30))
+
+
+def test_a_spliced_rectangle_is_another_view_of_the_same_picture() -> None:
+    picture = batch(60, 64, 64)
+    changed = augment(picture, only(turn=True, splice=0.5), 0, 0, range(60))
+    pieces = 0
+    for before, after in zip(picture[:, 0], changed[:, 0], strict=True):
+        views = torch.stack([torch.rot90(before, k) for k in range(4)])
+        shown = (views - after).abs() < 1e-4
+        assert bool(shown.any(0).all())
+        shares = shown.float().mean((1, 2)).sort(descending=True).values
+        pieces += int(shares[1] > 0.02)
+    assert 12 <= pieces <= 34
 
 
 def test_aspect_stretches_one_way_and_shrinks_the_other() -> None:

@@ -28,6 +28,8 @@ FIELD = 5
 """Nodes a side of the grid that uneven light is drawn on."""
 ERASED = (0.05, 0.25)
 """Sides of an erased rectangle, as shares of the picture's."""
+SPLICED = (0.3, 0.9)
+"""Sides of a spliced rectangle, as shares of the picture's; half of them may lie outside."""
 DUST = 40
 """Specks on 100x100 pixels at most."""
 DUST_MARGIN = 256
@@ -44,6 +46,21 @@ def augment(grey: Tensor, how: Augmentation, seed: int, epoch: int, numbers: Seq
     """
     generators = [np.random.default_rng((seed, epoch, number)) for number in numbers]
 
+    changed = _view(grey, how, generators)
+    if how.splice:
+        _splice(changed, grey, how, generators)
+    if how.erase:
+        _erase(changed, how, generators)
+    if how.noise or how.shot_noise:
+        _add_noise(changed, how, generators)
+    if how.dead_pixels:
+        _stick(changed, how, generators)
+    return changed.clamp(0, 1)
+
+
+def _view(grey: Tensor, how: Augmentation, generators: Sequence[np.random.Generator]) -> Tensor:
+    """The pictures from another angle, under other light, less sharp, with dust."""
+
     def drawn(draw: Callable[[Augmentation, np.random.Generator], Numbers]) -> Tensor:
         return torch.tensor(np.stack([draw(how, rng) for rng in generators]), dtype=grey.dtype)
 
@@ -51,18 +68,24 @@ def augment(grey: Tensor, how: Augmentation, seed: int, epoch: int, numbers: Seq
     light = drawn(_light)
     grey = _blur(grey, drawn(_blur_width), math.ceil(BLUR_REACH * how.blur))
     if how.dust:
-        grey = grey - torch.stack([_specks(how, rng, grey.shape[2:]) for rng in generators]).to(grey)
+        _cover_with_dust(grey, how, generators)
     grey = _relight(grey, light)
-    if how.unevenness:
-        grey = _light_unevenly(grey, [_field(how, rng) for rng in generators])
-    if how.erase:
-        _erase(grey, how, generators)
-    if how.noise or how.shot_noise:
-        grain = torch.stack([_grain(rng, grey.shape[2:], grey.device) for rng in generators])
-        grey = grey + grain * _deviation(grey, drawn(_noise))
-    if how.dead_pixels:
-        _stick(grey, how, generators)
-    return grey.clamp(0, 1)
+    return _light_unevenly(grey, [_field(how, rng) for rng in generators]) if how.unevenness else grey
+
+
+def _splice(changed: Tensor, grey: Tensor, how: Augmentation, generators: Sequence[np.random.Generator]) -> None:
+    """Covers a rectangle of some pictures with another view of the same one, in place: a seam is not a defect."""
+    numbers = [number for number, rng in enumerate(generators) if rng.random() < how.splice]
+    if not numbers:
+        return
+    height, width = grey.shape[2:]
+    views = _view(grey[numbers], how, [generators[number] for number in numbers])
+    for number, view in zip(numbers, views, strict=True):
+        rng = generators[number]
+        tall, wide = (max(1, int(side * rng.uniform(*SPLICED))) for side in (height, width))
+        top, left = (int(rng.integers(-size // 2, side - size // 2)) for size, side in ((tall, height), (wide, width)))
+        part = (slice(None), slice(max(0, top), top + tall), slice(max(0, left), left + wide))
+        changed[number][part] = view[part]
 
 
 def _placement(how: Augmentation, rng: np.random.Generator) -> Numbers:
@@ -102,16 +125,22 @@ def _blur_width(how: Augmentation, rng: np.random.Generator) -> Numbers:
     return np.array(rng.uniform(0, how.blur) * (rng.random() < how.blur_share))
 
 
-def _noise(how: Augmentation, rng: np.random.Generator) -> Numbers:
-    """Standard deviation of the noise everywhere, and of the noise of light at white."""
-    return np.array([_dirt(how.noise, how, rng), _dirt(how.shot_noise, how, rng)])
+def _add_noise(grey: Tensor, how: Augmentation, generators: Sequence[np.random.Generator]) -> None:
+    """Noise everywhere, and noise of light, which grows with its root, in place."""
+    for picture, rng in zip(grey, generators, strict=True):
+        grain = _grain(rng, picture.shape, picture.device)
+        everywhere, at_white = _dirt(how.noise, how, rng), _dirt(how.shot_noise, how, rng)
+        if at_white:
+            picture.addcmul_(grain, everywhere + at_white * picture.clamp(0, 1).sqrt())
+        elif everywhere:
+            picture.add_(grain, alpha=everywhere)
 
 
 def _grain(rng: np.random.Generator, shape: torch.Size, device: torch.device) -> Tensor:
-    """Noise of standard deviation 1, shape (1, height, width): a part of the same noise for all."""
+    """Noise of standard deviation 1 of this shape: a part of the same noise for all."""
     held, count = _held_grain(GRAIN + shape.numel(), device), shape.numel()
     start = int(rng.integers(GRAIN))
-    return held[start : start + count].view(1, *shape)
+    return held[start : start + count].view(shape)
 
 
 @cache
@@ -119,20 +148,15 @@ def _held_grain(count: int, device: torch.device) -> Tensor:
     return torch.randn(count, generator=torch.Generator().manual_seed(0)).to(device)
 
 
-def _deviation(grey: Tensor, noise: Tensor) -> Tensor:
-    """Standard deviation of the noise at each pixel."""
-    has_shot_noise = bool(noise[:, 1].any())
-    everywhere, at_white = (value[:, None, None, None] for value in _sent(noise, grey).unbind(1))
-    return everywhere + at_white * grey.clamp(0, 1).sqrt() if has_shot_noise else everywhere
-
-
-def _specks(how: Augmentation, rng: np.random.Generator, shape: torch.Size) -> Tensor:
-    """How much darker dust makes each pixel, shape (1, height, width)."""
-    share = _dirt(how.dust, how, rng)
-    dust = _held_dust(*shape)
-    top, left = (int(rng.integers(held - side + 1)) for held, side in zip(dust.shape[1:], shape, strict=True))
-    rank, depth = dust[:, top : top + shape[0], left : left + shape[1]].unbind()
-    return torch.where(rank < share, depth, 0.0)[None]
+def _cover_with_dust(grey: Tensor, how: Augmentation, generators: Sequence[np.random.Generator]) -> None:
+    """Darkens specks of the pictures that dust falls on, in place."""
+    for picture, rng in zip(grey, generators, strict=True):
+        share, dust = _dirt(how.dust, how, rng), _held_dust(*picture.shape[1:], picture.device)
+        height, width = picture.shape[1:]
+        top, left = int(rng.integers(dust.shape[1] - height + 1)), int(rng.integers(dust.shape[2] - width + 1))
+        if share:
+            rank, depth = dust[:, None, top : top + height, left : left + width].unbind()
+            picture.sub_(torch.where(rank < share, depth, 0.0))
 
 
 def _field(how: Augmentation, rng: np.random.Generator) -> Numbers:
@@ -171,7 +195,7 @@ def _stick(grey: Tensor, how: Augmentation, generators: Sequence[np.random.Gener
 
 
 @cache
-def _held_dust(height: int, width: int) -> Tensor:
+def _held_dust(height: int, width: int, device: torch.device) -> Tensor:
     """A wide field of specks that each picture takes a part of: which share of dust shows each pixel's, and its depth.
 
     Shape (2, height, width); the whole field has DUST specks on 100x100 pixels.
@@ -187,7 +211,7 @@ def _held_dust(height: int, width: int) -> Tensor:
         rows, columns = np.ogrid[: part.shape[1], : part.shape[2]]
         is_inside = (rows + top - y) ** 2 + (columns + left - x) ** 2 <= radius**2
         part[:, is_inside] = np.array([rng.uniform(), rng.uniform(0, SPECK_DEPTH)])[:, None]
-    return torch.from_numpy(field)
+    return torch.from_numpy(field).to(device)
 
 
 def _place(grey: Tensor, matrices: Tensor) -> Tensor:

@@ -29,6 +29,7 @@ from steelsight.records import FloatArray, Sample, SteelsightError
 from steelsight.training import recipe as recipes
 from steelsight.training.ahead import one_thread
 from steelsight.training.engine import Learner, Part, averaging, predict, steps_per_epoch, train_epoch
+from steelsight.training.memory import keep_memory
 from steelsight.training.pictures import Pictures
 from steelsight.training.recipe import Recipe
 
@@ -115,6 +116,7 @@ def fit(
     log-loss; without a validation part it is the last. Raises SteelsightError if the loss diverges, and if the
     checkpoint is of another recipe or other pictures.
     """
+    keep_memory()
     fabric = fabric or make_fabric(recipe)
     plain = _make_learner(recipe, len(classes), fabric)
     averaged = cast(GreyNetwork, plain.average.module)

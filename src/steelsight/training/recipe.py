@@ -57,6 +57,8 @@ class Augmentation:
     """Largest standard deviation of light that changes smoothly over the picture, as a factor."""
     erase: int = 0
     """Most rectangles of one level, as of things that lie on the steel."""
+    splice: float = 0.0
+    """Share of the pictures that a rectangle of another view of the same picture is laid over."""
     aspect: float = 1.0
     """Stretched one way and shrunk the other by up to this factor."""
     share: float = 1.0
