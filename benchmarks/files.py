@@ -14,7 +14,7 @@ from torch import nn
 
 from steelsight.evaluation.studies import Network
 from steelsight.models.counting import PAPER_1, PAPER_2, Rule, macs, parameters
-from steelsight.models.grey import GreyNetwork, averages
+from steelsight.models.grey import GreyNetwork, looks
 from steelsight.models.strangeness import Strangeness
 from steelsight.records import Card, Sample
 from steelsight.training.export import export
@@ -71,7 +71,7 @@ def _write_grey(variant: Variant, folder: Path, samples: Sequence[Sample]) -> No
 @torch.no_grad()
 def _strangeness(network: GreyNetwork, size: int) -> Strangeness:
     """What a shipped file computes besides, with random numbers."""
-    features = averages(network.eval().with_levels(torch.zeros(1, 1, size, size))[2]).shape[1]
+    features = looks(network.eval().with_levels(torch.zeros(1, 1, size, size))[2]).shape[1]
     spreads = torch.eye(DIRECTIONS).expand(len(CLASSES), -1, -1)
     return Strangeness(torch.randn(features, DIRECTIONS), torch.randn(len(CLASSES), DIRECTIONS), spreads)
 

@@ -14,6 +14,7 @@ EVERYTHING = Augmentation(
     vignette=0.5,
     shot_noise=0.1,
     dust=0.5,
+    flakes=0.5,
     dead_pixels=0.02,
     blur=2.0,
     gain=2.0,
@@ -127,6 +128,16 @@ def test_dust_is_dark_sparse_and_small() -> None:
     assert changed.max() <= 0.3 + 1e-5
     shares = (changed > 0.01).float().mean((1, 2, 3))
     assert 0.01 < float(shares.max()) < 0.12
+
+
+def test_flakes_are_lighter_or_darker_and_larger_than_dust() -> None:
+    changed = augment(torch.full((50, 1, 100, 100), 0.5), only(flakes=1.0), 0, 0, range(50)) - 0.5
+    assert -0.3 - 1e-5 <= float(changed.min()) < -0.2
+    assert 0.2 < float(changed.max()) <= 0.3 + 1e-5
+    shares = (changed.abs() > 0.01).float().mean((1, 2, 3))
+    assert 0.03 < float(shares.max()) < 0.12
+    widest = (changed.abs() > 0.01).float().sum(3).amax()
+    assert float(widest) >= 8
 
 
 def test_dead_pixels_are_as_many_as_asked() -> None:

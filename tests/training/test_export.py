@@ -11,7 +11,7 @@ from PIL import Image
 
 import steelsight
 from steelsight import images
-from steelsight.models.grey import GreyNetwork, averages
+from steelsight.models.grey import GreyNetwork, looks
 from steelsight.models.strangeness import Strangeness
 from steelsight.records import Card, Sample, SteelsightError
 from steelsight.runtime.classifier import Classifier
@@ -38,12 +38,12 @@ def test_averages_over_places_are_pools(pictures: Pictures, tmp_path: Path) -> N
     """Engines keep their own layout of channels for these, and leave it for a mean."""
     torch.manual_seed(0)
     network = GreyNetwork(timm.create_model("millnet", num_classes=4, in_chans=1), 1)
-    features = averages(network.eval().with_levels(torch.zeros(1, 1, 64, 64))[2]).shape[1]
+    features = looks(network.eval().with_levels(torch.zeros(1, 1, 64, 64))[2]).shape[1]
     strangeness = Strangeness(torch.randn(features, 3), torch.randn(4, 3), torch.eye(3).expand(4, 3, 3))
     export(network, Card("millnet", CLASSES, (64, 64)), tmp_path / "model.onnx", pictures, strangeness)
     graph = onnx.load(tmp_path / "model.onnx").graph
     kinds = [node.op_type for node in graph.node]
-    assert kinds.count("GlobalAveragePool") == 8  # seven layers and the class map
+    assert kinds.count("GlobalAveragePool") == 7  # six layers and the class map
     assert "ReduceMean" not in kinds
     used = {name for node in graph.node for name in node.input}
     assert {each.name for each in graph.initializer} <= used

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from steelsight.data import catalog
-from steelsight.models.grey import GreyNetwork, averages
+from steelsight.models.grey import GreyNetwork, looks
 from steelsight.records import UNKNOWN, Card, Sample
 from steelsight.runtime.classifier import CANDIDATE_SHARE, DOUBTING, STRANGENESS, Classifier, load
 from steelsight.training.export import export, write_card
@@ -69,7 +69,7 @@ def test_the_file_is_as_strange_as_the_network(
 ) -> None:
     batch = Pictures(samples).batch(range(len(samples)), SIZE)
     with torch.no_grad():
-        expected = familiarity(network, samples, CLASSES, SIZE)(averages(network.with_levels(batch.float() / 255)[2]))
+        expected = familiarity(network, samples, CLASSES, SIZE)(looks(network.with_levels(batch.float() / 255)[2]))
     np.testing.assert_allclose(classifier.output(list(batch[:, 0].numpy())).strangeness, expected, rtol=1e-3)
 
 

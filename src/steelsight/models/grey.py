@@ -10,12 +10,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 MEAN, STD = 0.4, 0.2
 """Of grey levels 0..1, as in paper 2."""
 FINE = 10
 """Pixels of a place that tells where in the picture something is, at most."""
+PARTS = 5
+"""Parts along a side of the picture whose strongest answers tell what it looks like."""
+WEAK = 5.0
+"""One divided by an answer below which differences count by themselves, above as a share."""
 PROBE = 96
 """Pixels a side of the picture that tells whether a network was changed."""
 
@@ -67,10 +72,21 @@ class GreyNetwork(nn.Module):
         return logits, _map_by_places(self.network, features, logits)
 
 
-def averages(levels: Sequence[Tensor]) -> Tensor:
-    """Feature maps -> what a picture looks like to the network: their means over the picture, (batch, features)."""
-    means = [_average(level) if level.ndim == 4 else level.flatten(1)[:, :, None, None] for level in levels]
-    return torch.cat(means, dim=1).flatten(1)
+def looks(levels: Sequence[Tensor]) -> Tensor:
+    """Feature maps -> what a picture looks like to the network, (batch, features).
+
+    How strongly each feature answers in the parts of the picture, in the mean of the parts, on a scale on which strong
+    answers are as far apart as weak ones. The first layer sees the light more than the steel and is left out.
+    """
+    strengths = [_average(_strongest(level)) for level in levels[1:] or levels]
+    return torch.cat(strengths, dim=1).flatten(1).mul(WEAK).asinh()
+
+
+def _strongest(level: Tensor) -> Tensor:
+    """The largest answer in each part of a feature map; a list of features has one place."""
+    if level.ndim != 4:
+        return level.flatten(1)[:, :, None, None]
+    return F.max_pool2d(level, [max(1, side // PARTS) for side in level.shape[2:]])
 
 
 def fine(levels: Sequence[Tensor], side: int) -> Tensor | None:

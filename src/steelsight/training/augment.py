@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,13 +31,20 @@ ERASED = (0.05, 0.25)
 """Sides of an erased rectangle, as shares of the picture's."""
 SPLICED = (0.3, 0.9)
 """Sides of a spliced rectangle, as shares of the picture's; half of them may lie outside."""
-DUST = 40
-"""Specks on 100x100 pixels at most."""
 DUST_MARGIN = 256
 """How much wider and higher than the pictures the field is that their dust is taken from."""
-SPECK_DEPTH = 0.3
-"""How much darker, of 0..1, the darkest speck is than the steel around it."""
-SPECK_RADIUS = 2.5
+
+
+class Specks(NamedTuple):
+    """Dirt: specks on 100x100 pixels at most, their radius in pixels, and how much darker they are, of 0..1."""
+
+    most: int
+    radius: tuple[float, float]
+    depth: tuple[float, float]
+
+
+DUST = Specks(40, (0.5, 2.5), (0.0, 0.3))
+FLAKES = Specks(8, (2.0, 7.0), (-0.3, 0.3))
 
 
 def augment(grey: Tensor, how: Augmentation, seed: int, epoch: int, numbers: Sequence[int]) -> Tensor:
@@ -67,8 +75,9 @@ def _view(grey: Tensor, how: Augmentation, generators: Sequence[np.random.Genera
     grey = _place(grey, drawn(_placement))
     light = drawn(_light)
     grey = _blur(grey, drawn(_blur_width), math.ceil(BLUR_REACH * how.blur))
-    if how.dust:
-        _cover_with_dust(grey, how, generators)
+    for most, specks in ((how.dust, DUST), (how.flakes, FLAKES)):
+        if most:
+            _cover(grey, most, specks, how, generators)
     grey = _relight(grey, light)
     return _light_unevenly(grey, [_field(how, rng) for rng in generators]) if how.unevenness else grey
 
@@ -148,14 +157,17 @@ def _held_grain(count: int, device: torch.device) -> Tensor:
     return torch.randn(count, generator=torch.Generator().manual_seed(0)).to(device)
 
 
-def _cover_with_dust(grey: Tensor, how: Augmentation, generators: Sequence[np.random.Generator]) -> None:
-    """Darkens specks of the pictures that dust falls on, in place."""
+def _cover(
+    grey: Tensor, most: float, specks: Specks, how: Augmentation, generators: Sequence[np.random.Generator]
+) -> None:
+    """Makes specks of the pictures that dirt falls on darker, or lighter, in place."""
+    height, width = grey.shape[2:]
+    held = _held_specks(specks, height, width, grey.device)
     for picture, rng in zip(grey, generators, strict=True):
-        share, dust = _dirt(how.dust, how, rng), _held_dust(*picture.shape[1:], picture.device)
-        height, width = picture.shape[1:]
-        top, left = int(rng.integers(dust.shape[1] - height + 1)), int(rng.integers(dust.shape[2] - width + 1))
+        share = _dirt(most, how, rng)
+        top, left = int(rng.integers(held.shape[1] - height + 1)), int(rng.integers(held.shape[2] - width + 1))
         if share:
-            rank, depth = dust[:, None, top : top + height, left : left + width].unbind()
+            rank, depth = held[:, None, top : top + height, left : left + width].unbind()
             picture.sub_(torch.where(rank < share, depth, 0.0))
 
 
@@ -195,22 +207,22 @@ def _stick(grey: Tensor, how: Augmentation, generators: Sequence[np.random.Gener
 
 
 @cache
-def _held_dust(height: int, width: int, device: torch.device) -> Tensor:
-    """A wide field of specks that each picture takes a part of: which share of dust shows each pixel's, and its depth.
+def _held_specks(specks: Specks, height: int, width: int, device: torch.device) -> Tensor:
+    """A wide field of specks that each picture takes a part of: which share of dirt shows each pixel's, and its depth.
 
-    Shape (2, height, width); the whole field has DUST specks on 100x100 pixels.
+    Shape (2, height, width).
     """
     rng = np.random.default_rng(0)
     field = np.zeros((2, height + DUST_MARGIN, width + DUST_MARGIN), np.float32)
     field[0] = 2.0  # more than any share
-    for _ in range(round(DUST * field[0].size / 100**2)):
+    for _ in range(round(specks.most * field[0].size / 100**2)):
         y, x = rng.uniform(0, field.shape[1]), rng.uniform(0, field.shape[2])
-        radius = rng.uniform(0.5, SPECK_RADIUS)
+        radius = rng.uniform(*specks.radius)
         top, left = max(0, int(y - radius)), max(0, int(x - radius))
         part = field[:, top : int(y + radius) + 2, left : int(x + radius) + 2]
         rows, columns = np.ogrid[: part.shape[1], : part.shape[2]]
         is_inside = (rows + top - y) ** 2 + (columns + left - x) ** 2 <= radius**2
-        part[:, is_inside] = np.array([rng.uniform(), rng.uniform(0, SPECK_DEPTH)])[:, None]
+        part[:, is_inside] = np.array([rng.uniform(), rng.uniform(*specks.depth)])[:, None]
     return torch.from_numpy(field).to(device)
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from steelsight import images
 from steelsight.models.field import field_of
-from steelsight.models.grey import GreyNetwork, averages, fine, fold_to_grey, take_bytes
+from steelsight.models.grey import GreyNetwork, fine, fold_to_grey, looks, take_bytes
 from steelsight.models.strangeness import Strangeness
 from steelsight.records import Card, SteelsightError
 from steelsight.runtime import card as cards
@@ -43,7 +43,7 @@ class _Graph(nn.Module):
         given = {
             "logits": logits,
             "class_map": class_map,
-            "strangeness": None if self.strangeness is None else self.strangeness(averages(levels)),
+            "strangeness": None if self.strangeness is None else self.strangeness(looks(levels)),
             "features": fine(levels, grey.shape[2]),
         }
         return {name: value for name, value in given.items() if value is not None}

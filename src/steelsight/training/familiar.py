@@ -16,7 +16,7 @@ from steelsight import images
 from steelsight.data import foldfile
 from steelsight.evaluation import cells as on_disk
 from steelsight.evaluation.calibration import alarm_threshold, candidate_share, temperature
-from steelsight.models.grey import GreyNetwork, averages
+from steelsight.models.grey import GreyNetwork, looks
 from steelsight.models.strangeness import Strangeness
 from steelsight.records import Card, FloatArray, Sample
 from steelsight.runtime.classifier import CANDIDATE_SHARE, DOUBTING, STRANGENESS, Classifier, doubt, load
@@ -26,7 +26,7 @@ FALSE_ALARMS = 0.01
 """Share of pictures of known classes that may be called unknown."""
 COVERAGE = 0.99
 """Share of pictures whose true class is to be among the candidates."""
-DIRECTIONS = 32
+DIRECTIONS = 48
 ENOUGH = 2 * DIRECTIONS
 """Pictures of a class that tell its spread; one with fewer borrows from all classes."""
 BATCH = 64
@@ -119,7 +119,7 @@ def calibrated(card: Card, found: HeldOut) -> Card:
 def _features(network: GreyNetwork, samples: Sequence[Sample], size: int) -> Floats:
     network, pictures = network.eval(), Pictures(samples)
     batches = (range(start, min(start + BATCH, len(pictures))) for start in range(0, len(pictures), BATCH))
-    found = [averages(network.with_levels(pictures.batch(numbers, size).float() / 255)[2]) for numbers in batches]
+    found = [looks(network.with_levels(pictures.batch(numbers, size).float() / 255)[2]) for numbers in batches]
     return torch.cat(found).double().numpy()
 
 

@@ -51,6 +51,8 @@ class Augmentation:
     """Largest standard deviation of the noise of light at white; it grows with the root of the light."""
     dust: float = 0.0
     """Largest share of the dust that `augment.DUST` says, 0 to 1."""
+    flakes: float = 0.0
+    """Largest share of the flakes that `augment.FLAKES` says, darker or lighter than the steel, 0 to 1."""
     dead_pixels: float = 0.0
     """Largest share of pixels that are stuck at a level of their own."""
     unevenness: float = 0.0
