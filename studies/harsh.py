@@ -20,6 +20,7 @@ from steelsight.evaluation.archive import Key
 from steelsight.evaluation.provenance import provenance
 from steelsight.evaluation.results import write_json
 from steelsight.runtime.classifier import RUN_FILE, load
+from steelsight.training.familiar import held_out
 
 STUDIES = Path(__file__).parent
 SCORES = "harsh.npz"
@@ -36,7 +37,9 @@ def score(key: Key, run: Path, data: Path) -> None:
     told = robustness.answers(classifier, pictures)
     truths = [classifier.classes.index(sample.label) for sample in samples]
     names = [sample.path.name for sample in samples]
-    held = {name: value.astype(np.float32) for name, value in asdict(told).items()}
+    rough = held_out(classifier, samples, roughly=True)
+    answers = {**asdict(told), "rough_logits": rough.logits, "rough_strangeness": rough.strangeness}
+    held = {name: value.astype(np.float32) for name, value in answers.items()}
     np.savez_compressed(run / SCORES, names=names, truths=truths, **held)
     found = robustness.harsh_scores(truths, told.clean, told.harsh)
     sums = {"mean": found.mean, "mean_never_trained_on": found.mean_never_trained_on, **asdict(found)}

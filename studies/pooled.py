@@ -24,7 +24,7 @@ from steelsight.evaluation.provenance import provenance
 from steelsight.evaluation.results import write_json
 from steelsight.evaluation.robustness import harsh_scores
 from steelsight.runtime.classifier import doubt
-from steelsight.training.familiar import COVERAGE
+from steelsight.training.familiar import COVERAGE, HeldOut, power_of_doubt, together
 
 STUDIES = Path(__file__).parent
 Floats = npt.NDArray[np.float64]
@@ -32,39 +32,50 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """Answers of one fold: logits (pictures, classes) up to a constant, and harsh ones (kinds, strengths, ...).
+    """Answers of one fold: to the pictures as they are, roughly changed as in calibration, and harsh.
 
-    Doubts are what the strangeness multiplies the temperature by.
+    Logits are up to a constant; those of harsh pictures have the shape (kinds, strengths, pictures, classes).
     """
 
-    truth: npt.NDArray[np.int64]
-    clean: Floats
+    clean: HeldOut
+    rough: HeldOut
     harsh: Floats
-    clean_doubt: Floats
-    harsh_doubt: Floats
+    harsh_strangeness: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Warmth:
+    """How sure to be: the temperature, and the power of the strangeness that multiplies it."""
+
+    temperature: float
+    power: float
 
 
 def read(run: Path) -> Fold:
-    held = np.load(run / "harsh.npz")
-    clean, harsh = (np.log(np.clip(held[name].astype(np.float64), 1e-30, 1)) for name in ("clean", "harsh"))
-    doubts = (doubt(held[f"{name}_strangeness"]) for name in ("clean", "harsh"))
-    return Fold(held["truths"], clean, harsh, *doubts)
+    held = {name: value.astype(np.float64) for name, value in np.load(run / "harsh.npz").items() if name != "names"}
+    clean, harsh = (np.log(np.clip(held[name], 1e-30, 1)) for name in ("clean", "harsh"))
+    truth = held["truths"].astype(np.int64)
+    return Fold(
+        HeldOut(clean, truth, held["clean_strangeness"]),
+        HeldOut(held["rough_logits"], truth, held["rough_strangeness"]),
+        harsh,
+        held["harsh_strangeness"],
+    )
 
 
 def pooled(folds: Sequence[Fold]) -> dict[str, Any]:
     """Every fold at the temperature that the others ask for, and all together."""
+    asked = [_warmth(_others(fold, folds)) for fold in folds]
     ways = {
-        "as trained": [_shares(fold, 1.0, 0.0) for fold in folds],
-        "one temperature": [_shares(fold, _warmth(_others(fold, folds), 0.0), 0.0) for fold in folds],
-        "calibrated": [_shares(fold, _warmth(_others(fold, folds), 1.0), 1.0) for fold in folds],
+        "as trained": [_shares(fold, Warmth(1.0, 0.0)) for fold in folds],
+        "calibrated": [_shares(fold, warmth) for fold, warmth in zip(folds, asked, strict=True)],
     }
     leasts = []
-    for fold in folds:
+    for fold, warmth in zip(folds, asked, strict=True):
         others = _others(fold, folds)
-        warmth = _warmth(others, 1.0)
-        shares = np.concatenate([_shares(other, warmth, 1.0)[0] for other in others])
-        leasts.append(candidate_share(shares, np.concatenate([other.truth for other in others]), COVERAGE))
-    truth = np.concatenate([fold.truth for fold in folds])
+        shares = np.concatenate([_shares(other, warmth)[0] for other in others])
+        leasts.append(candidate_share(shares, together([other.clean for other in others]).truth, COVERAGE))
+    truth = together([fold.clean for fold in folds]).truth
     found = {}
     for name, by in ways.items():
         clean = np.concatenate([each[0] for each in by])
@@ -75,13 +86,14 @@ def pooled(folds: Sequence[Fold]) -> dict[str, Any]:
             "harsh": asdict(scores.certainty),
             "bins": _bins(clean, harsh, truth),
         }
-    least = np.concatenate([np.full(len(fold.truth), share) for fold, share in zip(folds, leasts, strict=True)])
+    least = np.concatenate([np.full(len(fold.clean.truth), share) for fold, share in zip(folds, leasts, strict=True)])
     held = clean >= least[:, None]
     held[np.arange(len(truth)), clean.argmax(1)] = True  # as Classifier.candidates, which names one at least
     return {
         "folds": len(folds),
         "harsh": {"mean": scores.mean, "mean_never_trained_on": scores.mean_never_trained_on, **asdict(scores)},
-        "temperatures": [_warmth(_others(fold, folds), 1.0) for fold in folds],
+        "temperatures": [warmth.temperature for warmth in asked],
+        "powers_of_doubt": [warmth.power for warmth in asked],
         "calibration": found,
         "candidates": {
             "asked": COVERAGE,
@@ -95,16 +107,21 @@ def _others(fold: Fold, folds: Sequence[Fold]) -> list[Fold]:
     return [other for other in folds if other is not fold]
 
 
-def _warmth(folds: Sequence[Fold], power: float) -> float:
-    """The temperature that pictures as they are ask for, where doubt to this power multiplies it."""
-    logits = np.concatenate([fold.clean / fold.clean_doubt[:, None] ** power for fold in folds])
-    return temperature(logits, np.concatenate([fold.truth for fold in folds]))
+def _warmth(folds: Sequence[Fold]) -> Warmth:
+    """As `training.familiar.calibrated`, which puts these on the card of a file."""
+    clean = together([fold.clean for fold in folds])
+    power = power_of_doubt(clean, together([fold.rough for fold in folds]))
+    return Warmth(temperature(clean.logits / doubt(clean.strangeness, power)[:, None], clean.truth), power)
 
 
-def _shares(fold: Fold, warmth: float, power: float) -> tuple[Floats, Floats]:
+def _shares(fold: Fold, warmth: Warmth) -> tuple[Floats, Floats]:
     """Scores of the pictures as they are, and of the harsh ones."""
-    clean = softmax(fold.clean / (warmth * fold.clean_doubt**power)[..., None], axis=-1)
-    return clean, softmax(fold.harsh / (warmth * fold.harsh_doubt**power)[..., None], axis=-1)
+    pairs = ((fold.clean.logits, fold.clean.strangeness), (fold.harsh, fold.harsh_strangeness))
+    clean, harsh = (
+        softmax(logits / (warmth.temperature * doubt(strangeness, warmth.power))[..., None], axis=-1)
+        for logits, strangeness in pairs
+    )
+    return clean, harsh
 
 
 def _worth(shares: Floats, truth: npt.NDArray[np.int64]) -> Mapping[str, Any]:

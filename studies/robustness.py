@@ -96,36 +96,24 @@ def _calibration(found: Mapping[str, Any]) -> list[str]:
         sizes.append(
             f"* `{name}`: asked for {100 * held['asked']:.0f} %, the true class was a candidate in "
             f"{100 * held['coverage']:.2f} % of the clean pictures; {held['mean_size']:.2f} candidates in the mean. "
-            f"Temperatures of the folds: {', '.join(f'{value:.2f}' for value in each['temperatures'])}."
+            f"Temperatures of the folds: {_listed(each['temperatures'])}"
+            + (f"; powers of the strangeness: {_listed(powers)}." if (powers := each.get("powers_of_doubt")) else ".")
         )
     words = (
         "From the clean pictures that the other folds held out; calibration error over 15 bins of equal width, all "
-        "folds together. `one temperature` divides the logits of every picture; `calibrated`, as files are, one that "
-        "the square of the picture's strangeness multiplies where that exceeds 1, so that a strange picture is "
-        "judged less surely (`studies/doubt.py`). `Classifier.candidates` gives the classes that a picture may be of."
+        "folds together. `calibrated`, as files are: one temperature divides the logits, times a power of the "
+        "picture's strangeness where that exceeds 1; the power is the one with the least log-loss on the same held-out "
+        "pictures, roughly changed by the training's own code. `Classifier.candidates` gives the classes that a "
+        "picture may be of."
     )
     plots = [f"![{name}: reliability](robustness/{name}-reliability.svg)" for name in found]
     table = _table(["network", "pictures", "calibration error", "Brier score", "log-loss"], rows)
-    parts = (words, table, "\n".join(sizes), "\n".join(plots), *_doubt())
+    parts = (words, table, "\n".join(sizes), "\n".join(plots))
     return [_section("What a confidence is worth", *parts)] if found else []
 
 
-def _doubt() -> tuple[str, str]:
-    """How the power of the strangeness was chosen."""
-    powers = json.loads((RESULTS / "doubt.json").read_text(encoding="utf-8"))["powers"]
-    rows = [
-        [
-            f"{float(power):g}",
-            *(f"{each[kind][key]:.4f}" for kind in ("clean", "disturbed") for key in ("calibration_error", "log_loss")),
-        ]
-        for power, each in powers.items()
-    ]
-    words = (
-        "The power of the strangeness, chosen on validation parts by the calibration error of pictures that the "
-        "training's own code changed roughly; the means of three networks, two parts each (`python studies/doubt.py`)."
-    )
-    heads = ["power", "calibration error", "log-loss", "calibration error, changed", "log-loss, changed"]
-    return words, _table(heads, rows)
+def _listed(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:.2f}" for value in values)
 
 
 def _unknown(found: Mapping[str, Any]) -> list[str]:

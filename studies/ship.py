@@ -58,8 +58,9 @@ def export_again(name: str, data: Path) -> None:
 def calibrate(name: str, cells: Path, data: Path) -> None:
     """Temperature and thresholds from the pictures that the siblings held out."""
     target = WEIGHTS / f"{name}.onnx"
-    found = held_out_by_cells(cells, catalog.read(data).samples, catalog.root_of(data))
-    write_card(target, calibrated(load(target).card, found))
+    samples, root = catalog.read(data).samples, catalog.root_of(data)
+    found, rough = (held_out_by_cells(cells, samples, root, roughly=roughly) for roughly in (False, True))
+    write_card(target, calibrated(load(target).card, found, rough))
 
 
 def write_scores(name: str, study: str) -> None:

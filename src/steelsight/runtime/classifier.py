@@ -32,10 +32,8 @@ REQUIRED = {"logits", "class_map"}
 """Outputs that every graph gives, a value for each class."""
 CANDIDATE_SHARE = "candidate_share"
 """The threshold on the card: what a class needs in order to be a candidate."""
-DOUBTING = "temperature_times_doubt"
-"""On the card: the temperature where the strangeness multiplies it; see `doubt`."""
-DOUBT = 2.0
-"""The power of the strangeness by which a picture is judged less surely, chosen by studies/doubt.py."""
+DOUBT = "doubt"
+"""On the card: the power of the strangeness by which a picture is judged less surely; see `doubt`."""
 BATCH = 16
 AHEAD = 64
 """Pictures that are decoded or waiting at most, on few cores or many."""
@@ -111,13 +109,12 @@ class Classifier:
     def probabilities(self, logits: FloatArray, strangeness: FloatArray | None = None) -> FloatArray:
         """Logits (n, classes) -> shares that add up to 1, at the card's temperature.
 
-        With the strangeness (n,) of the pictures, and a card that knows what to do with it, the stranger a picture is
-        the less sure it is judged.
+        With the strangeness (n,) of the pictures, and a card that says so, the stranger a picture is the less sure it
+        is judged.
         """
-        warmth: npt.NDArray[np.float64] | float = self.card.temperature
-        if strangeness is not None and DOUBTING in self.card.thresholds:
-            warmth = self.card.thresholds[DOUBTING] * doubt(strangeness)[:, None]
-        scaled = logits.astype(np.float64) / warmth
+        scaled = logits.astype(np.float64) / self.card.temperature
+        if strangeness is not None and DOUBT in self.card.thresholds:
+            scaled /= doubt(strangeness, self.card.thresholds[DOUBT])[:, None]
         shares = np.exp(scaled - scaled.max(axis=1, keepdims=True))
         return (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)  # type: ignore[no-any-return]
 
@@ -210,7 +207,7 @@ class Classifier:
         return Prediction(name, label, confidence, scores, class_map=class_map, strangeness=strangeness, find=find)
 
 
-def doubt(strangeness: npt.NDArray[np.floating], power: float = DOUBT) -> npt.NDArray[np.float64]:
+def doubt(strangeness: npt.NDArray[np.floating], power: float) -> npt.NDArray[np.float64]:
     """What the temperature is multiplied by: 1 for pictures as near to what is known as known ones, more beyond."""
     return np.maximum(1.0, strangeness.astype(np.float64)) ** power
 

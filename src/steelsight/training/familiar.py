@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.special import softmax
+from scipy.special import log_softmax, softmax
 from sklearn.covariance import ledoit_wolf
 
 from steelsight import images
@@ -18,9 +18,11 @@ from steelsight.evaluation import cells as on_disk
 from steelsight.evaluation.calibration import alarm_threshold, candidate_share, temperature
 from steelsight.models.grey import GreyNetwork, looks
 from steelsight.models.strangeness import Strangeness
-from steelsight.records import Card, FloatArray, Sample
-from steelsight.runtime.classifier import CANDIDATE_SHARE, DOUBTING, STRANGENESS, Classifier, doubt, load
+from steelsight.records import Card, FloatArray, GreyImage, Sample
+from steelsight.runtime.classifier import CANDIDATE_SHARE, DOUBT, STRANGENESS, Classifier, doubt, load
+from steelsight.training.augment import augment
 from steelsight.training.pictures import Pictures
+from steelsight.training.recipe import Augmentation
 
 FALSE_ALARMS = 0.01
 """Share of pictures of known classes that may be called unknown."""
@@ -30,7 +32,24 @@ DIRECTIONS = 48
 ENOUGH = 2 * DIRECTIONS
 """Pictures of a class that tell its spread; one with fewer borrows from all classes."""
 BATCH = 64
-
+POWERS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
+"""Of the strangeness, by which a picture may be judged less surely."""
+ROUGH = Augmentation(
+    rotation=18.0,
+    scale=1.5,
+    gain=3.0,
+    brightness=0.3,
+    ramp=0.5,
+    gamma=2.2,
+    vignette=0.7,
+    blur=2.0,
+    noise=0.1,
+    shot_noise=0.18,
+    dust=0.8,
+    dead_pixels=0.03,
+    share=0.35,
+)
+"""How pictures are changed that tell how sure to be of strange ones: more roughly than in most recipes."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -76,43 +95,79 @@ def _spread(away: Floats, common: Floats) -> Floats:
     return np.asarray(share * own + (1 - share) * common)
 
 
-def held_out(classifier: Classifier, samples: Sequence[Sample]) -> HeldOut:
-    """The classifier's answers on labelled pictures, which must be readable and of its classes."""
+def held_out(classifier: Classifier, samples: Sequence[Sample], *, roughly: bool = False) -> HeldOut:
+    """The classifier's answers on labelled pictures, which must be readable and of its classes.
+
+    roughly: the pictures are changed first, as ROUGH says, each always in the same way.
+    """
     logits, strangeness = [], []
     for start in range(0, len(samples), BATCH):
-        output = classifier.output([images.decode(sample.path) for sample in samples[start : start + BATCH]])
+        greys = [images.decode(sample.path) for sample in samples[start : start + BATCH]]
+        if roughly:
+            greys = [changed_roughly(grey, start + number) for number, grey in enumerate(greys)]
+        output = classifier.output(greys)
         logits.append(output.logits)
         strangeness.append(np.zeros(len(output.logits)) if output.strangeness is None else output.strangeness)
     return HeldOut(np.concatenate(logits), _numbers(samples, classifier.classes), np.concatenate(strangeness))
 
 
-def held_out_by_cells(cells: Path, samples: Sequence[Sample], root: Path) -> HeldOut:
+def changed_roughly(grey: GreyImage, number: int) -> GreyImage:
+    """A picture as ROUGH changes it; the number seeds what is drawn."""
+    levels = torch.tensor(grey)[None, None].float() / 255
+    return np.asarray((augment(levels, ROUGH, 0, 0, [number])[0, 0] * 255).round().byte())
+
+
+def held_out_by_cells(cells: Path, samples: Sequence[Sample], root: Path, *, roughly: bool = False) -> HeldOut:
     """What the finished cells of a cross-validation said of their test parts, together."""
     assigned, _ = foldfile.match_samples(samples, root, cells / on_disk.FOLDS)
-    found = [
-        held_out(load(cell.folder), [s for s, entry in zip(samples, assigned, strict=True) if entry.fold == cell.fold])
-        for cell in on_disk.done(cells)
-    ]
-    return HeldOut(
-        np.concatenate([each.logits for each in found]),
-        np.concatenate([each.truth for each in found]),
-        np.concatenate([each.strangeness for each in found]),
+    return together(
+        [
+            held_out(
+                load(cell.folder),
+                [s for s, entry in zip(samples, assigned, strict=True) if entry.fold == cell.fold],
+                roughly=roughly,
+            )
+            for cell in on_disk.done(cells)
+        ]
     )
 
 
-def calibrated(card: Card, found: HeldOut) -> Card:
-    """The card with the temperature and the thresholds that held-out pictures ask for."""
-    warmth = temperature(found.logits, found.truth)
-    doubted = found.logits / doubt(found.strangeness)[:, None]
-    doubting = temperature(doubted, found.truth)
-    shares = softmax(doubted / doubting, axis=1)
+def together(parts: Sequence[HeldOut]) -> HeldOut:
+    """The answers of all parts, one after the other."""
+    return HeldOut(
+        np.concatenate([part.logits for part in parts]),
+        np.concatenate([part.truth for part in parts]),
+        np.concatenate([part.strangeness for part in parts]),
+    )
+
+
+def calibrated(card: Card, found: HeldOut, rough: HeldOut) -> Card:
+    """The card with the temperature and the thresholds that held-out pictures ask for.
+
+    found: pictures as they are. rough: the same, changed roughly, which tell how much less sure to be of strange ones.
+    """
+    power = power_of_doubt(found, rough)
+    doubted = found.logits / doubt(found.strangeness, power)[:, None]
+    warmth = temperature(doubted, found.truth)
     thresholds = {
-        DOUBTING: doubting,
-        CANDIDATE_SHARE: candidate_share(shares, found.truth, COVERAGE),
+        DOUBT: power,
+        CANDIDATE_SHARE: candidate_share(softmax(doubted / warmth, axis=1), found.truth, COVERAGE),
         STRANGENESS: alarm_threshold(found.strangeness, FALSE_ALARMS),
     }
     known = {name: value for name, value in thresholds.items() if np.isfinite(value) and value > 0}
     return replace(card, temperature=warmth, thresholds={**card.thresholds, **known})
+
+
+def power_of_doubt(found: HeldOut, rough: HeldOut) -> float:
+    """The power of POWERS with which roughly changed pictures have the least log-loss, at the temperature that those as
+    they are ask for."""
+
+    def loss(power: float) -> float:
+        warmth = temperature(found.logits / doubt(found.strangeness, power)[:, None], found.truth)
+        scaled = rough.logits / (warmth * doubt(rough.strangeness, power))[:, None]
+        return -float(log_softmax(scaled, axis=1)[np.arange(len(rough.truth)), rough.truth].mean())
+
+    return min(POWERS, key=loss)
 
 
 @torch.no_grad()

@@ -249,7 +249,8 @@ def _card(fitted: Fitted, parts: Parts, recipe: Recipe, learned_from: tuple[str,
 def _calibrate(path: Path, validation: Sequence[Sample]) -> None:
     """Puts on the file's card what held-out pictures ask for."""
     written = load(path)
-    write_card(path, calibrated(written.card, held_out(written, validation)))
+    found, rough = held_out(written, validation), held_out(written, validation, roughly=True)
+    write_card(path, calibrated(written.card, found, rough))
 
 
 def _summary(parts: Parts, recipe: Recipe) -> str:
