@@ -20,7 +20,7 @@ from PIL import Image
 
 from steelsight.data import catalog, foldfile
 from steelsight.evaluation import studies
-from steelsight.evaluation.localisation import Shown, average_precision, localisation, mask_overlap, peak
+from steelsight.evaluation.localisation import Shown, average_precision, localisation, mask_overlap
 from steelsight.evaluation.provenance import provenance
 from steelsight.evaluation.results import write_json
 from steelsight.records import Prediction, Region, Sample
@@ -50,10 +50,7 @@ def boxes_of(folder: Path) -> dict[str, tuple[Region, ...]]:
 
 
 def shown(sample: Sample, prediction: Prediction, boxes: tuple[Region, ...]) -> Shown:
-    heat = prediction.heat
-    label = prediction.label or ""
-    point = None if heat is None else peak(heat, SIZE)
-    return Shown(sample.label, label, point, prediction.regions, boxes)
+    return Shown(sample.label, prediction.label or "", prediction.point, prediction.regions, boxes)
 
 
 def baselines(answers: Sequence[Shown]) -> dict[str, list[Shown]]:

@@ -72,6 +72,8 @@ class Evidence:
     regions: tuple[Region, ...] = ()
     heat: FloatArray | None = None
     """0 to 1, shape (map height, map width)."""
+    point: tuple[int, int] | None = None
+    """The place to look at first, x and y in pixels of the original."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,10 @@ class Prediction:
     @property
     def heat(self) -> FloatArray | None:
         return self.evidence.heat
+
+    @property
+    def point(self) -> tuple[int, int] | None:
+        return self.evidence.point
 
     def to_dict(self) -> dict[str, Any]:
         """The fields of one `--json` line."""

@@ -14,7 +14,6 @@ from steelsight.evaluation.localisation import (
     localisation,
     mask_overlap,
     overlap,
-    peak,
 )
 from steelsight.records import Region
 
@@ -77,8 +76,3 @@ def test_heat_is_held_against_masks_at_their_own_size() -> None:
     assert mask_overlap(heat, mask, 0.5) == 1.0
     mask[:, :5] = True
     assert mask_overlap(heat, mask, 0.5) == 0.5
-
-
-def test_the_peak_is_in_pixels() -> None:
-    assert peak(np.array([[0, 0, 1], [0, 0, 0]], np.float32), (40, 60)) == (50.0, 10.0)
-    assert peak(np.zeros((2, 2), np.float32), (40, 60)) is None

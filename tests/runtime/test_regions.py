@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy.ndimage import gaussian_filter
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import cdist
 
-from steelsight.runtime.regions import components, contrast, contrast_for, find, heat_of, threshold
+from steelsight.runtime.regions import blurred, components, contrast, contrast_for, find, heat_of, point, threshold
 
 
 def class_map(*spots: tuple[int, int, float]) -> np.ndarray:
@@ -88,7 +89,7 @@ def test_of_two_places_that_stand_out_the_one_that_shows_the_label_is_hotter() -
     heat = contrast_for(class_map((8, 8, 2.0)), 0, features)
     assert heat.shape == (20, 20)
     assert heat[16, 16] == 1
-    assert heat[4, 6] == pytest.approx(1 / 3, abs=0.01)
+    assert heat[4, 6] == pytest.approx(1 / 3, abs=0.02)
 
 
 def test_a_picture_that_is_the_same_everywhere_has_no_region() -> None:
@@ -113,9 +114,45 @@ def test_regions_lie_inside_the_picture_and_hold_all_places_that_are_hot_enough(
         assert 0 <= region.y < region.y + region.height <= max(height, region.y + 1)
     if len(regions) < 20:
         hot = heat >= threshold(heat)
-        for y, x in np.argwhere(hot & (heat >= 0.03 * heat[hot].sum())):
+        for y, x in np.argwhere(hot & (heat >= 0.05 * heat[hot].sum())):
             px, py = (x + 0.5) * width / heat.shape[1], (y + 0.5) * height / heat.shape[0]
             assert any(r.x <= px < r.x + r.width + 1 and r.y <= py < r.y + r.height + 1 for r in regions)
+
+
+def test_a_stray_place_does_not_widen_a_region() -> None:
+    heat = np.zeros((20, 20), np.float32)
+    heat[5:10, 5:10] = 1
+    heat[7, 12] = 0.6
+    (region,) = find(heat, "patches", 1.0, (200, 200))
+    assert (region.x, region.y, region.width, region.height) == (50, 50, 50, 50)
+
+
+@given(
+    hnp.arrays(np.float32, hnp.array_shapes(min_dims=2, max_dims=2, max_side=14), elements=st.floats(0, 1, width=32)),
+    st.floats(1, 4),
+)
+def test_blur_is_that_of_scipy_with_nothing_beyond_the_edges(heat: np.ndarray, width: float) -> None:
+    expected = gaussian_filter(heat.astype(np.float64), width, mode="constant", truncate=12)
+    np.testing.assert_allclose(blurred(heat, width), expected, atol=1e-4)
+
+
+def test_the_place_to_look_at_first_is_in_the_thick_of_the_heat() -> None:
+    heat = np.zeros((20, 20), np.float32)
+    heat[2, 17] = 1  # the hottest, and alone
+    heat[10:15, 4:8] = 0.7
+    assert point(heat, (200, 400)) in {(x, y) for x in (110, 130) for y in (125,)}
+    assert point(np.zeros((4, 4), np.float32), (200, 200)) is None
+
+
+@given(
+    hnp.arrays(np.float32, hnp.array_shapes(min_dims=2, max_dims=2, max_side=14), elements=st.floats(0, 1, width=32)),
+    st.integers(1, 3000),
+    st.integers(1, 3000),
+)
+def test_the_place_to_look_at_first_lies_in_the_picture(heat: np.ndarray, height: int, width: int) -> None:
+    found = point(heat, (height, width))
+    assert (found is None) == (not heat.any())
+    assert found is None or (0 <= found[0] < width and 0 <= found[1] < height)
 
 
 @pytest.mark.parametrize(("beside", "regions"), [(2, 1), (4, 2)])

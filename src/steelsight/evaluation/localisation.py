@@ -106,13 +106,5 @@ def mask_overlap(heat: FloatArray, mask: Mask, threshold: float) -> float:
     return int((hot & mask).sum()) / union if union else 1.0
 
 
-def peak(heat: FloatArray, size: tuple[int, int]) -> tuple[float, float] | None:
-    """The middle of the hottest place, x and y in pixels of a picture of this size (height, width)."""
-    if not heat.max() > 0:
-        return None
-    row, column = np.unravel_index(int(heat.argmax()), heat.shape)
-    return (float(column) + 0.5) * size[1] / heat.shape[1], (float(row) + 0.5) * size[0] / heat.shape[0]
-
-
 def _holds(box: Region, x: float, y: float) -> bool:
     return box.x <= x <= box.x + box.width and box.y <= y <= box.y + box.height

@@ -1,4 +1,4 @@
-"""Where a picture shows its label: heat, and rectangles around what is hot.
+"""Where a picture shows its label: heat, the place to look at first, and rectangles around what is hot.
 
 A network learns from labels of whole pictures, and what tells its classes apart is often the steel around a defect. The
 defect itself is what does not look like the rest of its picture, in the features of the first layers. Where the file
@@ -18,6 +18,15 @@ SAY = 0.5
 """What is left of the contrast where another class leads, against what is added where the label does most."""
 APART = 3
 """Places of a region are at most so far from the next: two cool ones between them do not part it."""
+SOFT = 1.0
+"""Standard deviation, in places, of the blur that takes single places out of the contrast."""
+AROUND = 0.1
+"""Standard deviation of the surroundings that have a say in which place is to be looked at first; a share of a side."""
+MIDDLE = 0.56
+"""Standard deviation of how much more the middle is believed than the edge, where a place has seen only one half of its
+surroundings; a share of a side."""
+TAIL = 0.04
+"""Share of a region's heat that may lie beyond each side of its frame: a stray place does not widen it."""
 MOST = 20
 LEAST = 0.03
 """A region besides the strongest has at least so much of what is hot; smaller ones cost the eye and find no defect."""
@@ -28,26 +37,63 @@ Places = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
 
 def evidence(heat: FloatArray, label: str, confidence: float, size: tuple[int, int]) -> Evidence:
     """Heat and regions of a picture called `label`; none of clean steel."""
-    return Evidence() if label in CLEAN else Evidence(find(heat, label, confidence, size), heat)
+    if label in CLEAN:
+        return Evidence()
+    return Evidence(find(heat, label, confidence, size), heat, point(heat, size))
+
+
+def point(heat: FloatArray, size: tuple[int, int]) -> tuple[int, int] | None:
+    """The place to look at first, x and y in pixels of the original (height, width); None without any heat.
+
+    The one with the most heat around it, faint heat counting nearly as much as strong.
+    """
+    if not heat.max() > 0:
+        return None
+    down, along = (np.exp(-(_from_the_middle(side) ** 2) / 2) for side in heat.shape)
+    gathered = blurred(np.sqrt(heat), AROUND * min(heat.shape)) * np.outer(down, along)
+    row, column = np.unravel_index(int(gathered.argmax()), heat.shape)
+    return _middle_of(int(column), heat.shape[1], size[1]), _middle_of(int(row), heat.shape[0], size[0])
+
+
+def _middle_of(place: int, places: int, pixels: int) -> int:
+    return (2 * place + 1) * pixels // (2 * places)
+
+
+def _from_the_middle(side: int) -> FloatArray:
+    return (np.arange(side, dtype=np.float32) - (side - 1) / 2) / (MIDDLE * side)
+
+
+def blurred(heat: FloatArray, width: float) -> FloatArray:
+    """Blurred by a Gaussian of this standard deviation in places; nothing is hot beyond the edges."""
+    down, along = (_nearness(side, width) for side in heat.shape)
+    return np.asarray(down @ heat @ along, np.float32)
+
+
+def _nearness(side: int, width: float) -> FloatArray:
+    """How much each place has of each other's heat, shape (side, side)."""
+    at = np.arange(side)
+    near = np.exp(-0.5 * ((at[:, None] - at) / width) ** 2) / (width * np.sqrt(2 * np.pi))
+    return np.asarray(near, np.float32)
 
 
 def contrast(features: FloatArray) -> FloatArray:
-    """Features (channels, h, w) -> how far each place is from their mean over the picture, 0..1, shape (h, w).
+    """Features (channels, h, w) -> how far each place is from what is usual in the picture, 0..1, shape (h, w).
 
-    0 for all that is no farther than the places are in the mean; 1 at the farthest.
+    0 for all that is no farther than the places are in the mean; 1 at the farthest. Usual is the median of a channel.
     """
-    away = features - features.mean((1, 2), keepdims=True)
+    away = features - np.median(features, axis=(1, 2), keepdims=True)
     return _above_the_mean(np.sqrt(np.einsum("chw,chw->hw", away, away)))
 
 
 def contrast_for(class_map: FloatArray, label: int, features: FloatArray) -> FloatArray:
     """The contrast, three times as much where the class map (classes, h, w) shows the label as where another leads.
 
-    0..1, in the places of the features.
+    0..1, softened, in the places of the features.
     """
     apart, heat = contrast(features), heat_of(class_map, label)
     rows, columns = (np.arange(fine) * coarse // fine for fine, coarse in zip(apart.shape, heat.shape, strict=True))
-    return _above_the_mean(apart * (SAY + heat[rows[:, None], columns]))
+    soft = blurred(_above_the_mean(apart * (SAY + heat[rows[:, None], columns])), SOFT)
+    return soft / (float(soft.max()) or 1.0)
 
 
 def _above_the_mean(values: FloatArray) -> FloatArray:
@@ -72,7 +118,7 @@ def heat_of(class_map: FloatArray, label: int) -> FloatArray:
 
 
 def find(heat: FloatArray, label: str, confidence: float, size: tuple[int, int]) -> tuple[Region, ...]:
-    """Rectangles around hot places that lie together, strongest first, at most 20, and none with next to no heat.
+    """Rectangles around most of the heat that lies together, strongest first, at most 20, none with next to no heat.
 
     size: height and width of the original picture; regions are in its pixels. A region's score is the picture's
     confidence times the region's share of what is hot.
@@ -80,11 +126,22 @@ def find(heat: FloatArray, label: str, confidence: float, size: tuple[int, int])
     hot = heat >= threshold(heat)
     total = float(heat[hot].sum())
     found = [
-        frame(places, heat.shape, size, label, confidence * float(heat[places].sum()) / total)
+        frame(_most_of(places, heat), heat.shape, size, label, confidence * float(heat[places].sum()) / total)
         for places in components(hot, APART)
     ]
     ranked = sorted(found, key=lambda region: -region.score)[:MOST]
     return tuple(region for region in ranked if region is ranked[0] or region.score >= LEAST * confidence)
+
+
+def _most_of(places: Places, heat: FloatArray) -> Places:
+    """The first and the last row and column that hold the heat of these places but its tails."""
+    first, last = [], []
+    for along in places:
+        below = np.bincount(along, weights=heat[places]).cumsum()
+        first.append(int(np.searchsorted(below, TAIL * below[-1])))
+        last.append(int(np.searchsorted(below, (1 - TAIL) * below[-1])))
+    rows, columns = (np.array(ends, np.intp) for ends in zip(first, last, strict=True))
+    return rows, columns
 
 
 def threshold(heat: FloatArray) -> float:
