@@ -55,9 +55,10 @@ def read(run: Path) -> Fold:
     held = {name: value.astype(np.float64) for name, value in np.load(run / "harsh.npz").items() if name != "names"}
     clean, harsh = (np.log(np.clip(held[name], 1e-30, 1)) for name in ("clean", "harsh"))
     truth = held["truths"].astype(np.int64)
+    unasked = np.zeros(len(truth))
     return Fold(
-        HeldOut(clean, truth, held["clean_strangeness"]),
-        HeldOut(held["rough_logits"], truth, held["rough_strangeness"]),
+        HeldOut(clean, truth, held["clean_strangeness"], unasked),
+        HeldOut(held["rough_logits"], truth, held["rough_strangeness"], unasked),
         harsh,
         held["harsh_strangeness"],
     )

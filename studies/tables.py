@@ -30,7 +30,7 @@ PROTOCOLS = {
     studies.GROUPS: "**leak-free**: images that share pixels are kept together (495 groups)",
     "neu-cls-leak-free": "leak-free by the 516 groups known at first, which cut 19 overlaps",
 }
-SHIPPED = {"millnet-neu": "millnet", "pdmsnet-neu": "pdmsnet"}
+SHIPPED = {"millnet-neu": "millnet", "millnet-line-neu": "millnet_line", "pdmsnet-neu": "pdmsnet"}
 """Shipped models, and the studies of their siblings."""
 
 
@@ -38,14 +38,14 @@ def pages() -> dict[Path, str]:
     """Every generated page with its text."""
     cells = archive.load(STUDIES / "results")
     shown = [(study, protocol) for study in SHIPPED.values() for protocol in list(PROTOCOLS)[:2]]
-    table = _table([row for row in shown if _chosen(*row, cells)], cells)
+    table = _table([row for row in shown if chosen(*row, cells)], cells)
     return {
         README: _between_marks(README.read_text(encoding="utf-8"), table),
         **{CARDS / f"{name}.md": _card(name, study, cells) for name, study in SHIPPED.items()},
     }
 
 
-def _chosen(name: str, protocol: str, cells: Sequence[Kept]) -> list[Kept]:
+def chosen(name: str, protocol: str, cells: Sequence[Kept]) -> list[Kept]:
     """The cells of a study's first network that have scores."""
     study = replace(studies.load(STUDIES, name), protocols=tuple(PROTOCOLS))
     return [cell for cell in studies.results_of(STUDIES, study, study.networks[0], protocol, cells) if cell.scores]
@@ -59,9 +59,9 @@ def _table(rows: Sequence[tuple[str, str]], cells: Sequence[Kept]) -> str:
     ]
     measured = json.loads((STUDIES / "results" / "baselines.json").read_text(encoding="utf-8"))["accuracies"]
     for study, protocol in rows:
-        words, chosen = f"`{study}`, {PROTOCOLS[protocol]}", _chosen(study, protocol, cells)
-        pooled = archive.pool(chosen, foldfile.read(STUDIES / "folds" / f"{protocol}.csv"), studies.group_of(STUDIES))
-        folds, seeds = ({getattr(cell.key, name) for cell in chosen} for name in ("fold", "seed"))
+        words, found = f"`{study}`, {PROTOCOLS[protocol]}", chosen(study, protocol, cells)
+        pooled = archive.pool(found, foldfile.read(STUDIES / "folds" / f"{protocol}.csv"), studies.group_of(STUDIES))
+        folds, seeds = ({getattr(cell.key, name) for cell in found} for name in ("fold", "seed"))
         beside = ", ".join(f"{100 * mean(values):.1f}" for values in measured[protocol].values())
         lines.append(
             f"| {words} | {_listed(folds)} | {_listed(seeds)} | {pooled.mistakes} of {pooled.images:,} "
@@ -83,11 +83,12 @@ def _between_marks(text: str, table: str) -> str:
 
 
 def _card(name: str, study: str, cells: Sequence[Kept]) -> str:
-    printed, grey = (parameters(timm.create_model(study, in_chans=channels)) for channels in (3, 1))
-    chosen = {protocol: found for protocol in PROTOCOLS if (found := _chosen(study, protocol, cells))}
+    model = studies.load(STUDIES, study).networks[0].model
+    printed, grey = (parameters(timm.create_model(model, in_chans=channels)) for channels in (3, 1))
+    parts = {protocol: found for protocol in PROTOCOLS if (found := chosen(study, protocol, cells))}
     words = (STUDIES / "cards" / f"{name}.md").read_text(encoding="utf-8")
-    about = words.format(printed=printed, grey=grey, table=_table([(study, protocol) for protocol in chosen], cells))
-    return "\n".join([about, *(_section(protocol, found) for protocol, found in chosen.items())])
+    about = words.format(printed=printed, grey=grey, table=_table([(study, protocol) for protocol in parts], cells))
+    return "\n".join([about, *(_section(protocol, found) for protocol, found in parts.items())])
 
 
 def _section(protocol: str, cells: Sequence[Kept]) -> str:
@@ -110,8 +111,11 @@ def _per_class(cells: Sequence[Kept]) -> list[str]:
 def _errors(cells: Sequence[Kept]) -> list[str]:
     truths = {m["image"]: m["truth"] for cell in cells if cell.scores for m in cell.scores["mistakes"]}
     times = Counter((m["image"], m["predicted"]) for cell in cells if cell.scores for m in cell.scores["mistakes"])
+    boxes = json.loads((STUDIES / "results" / "boxed.json").read_text(encoding="utf-8"))["boxes"]
     lines = [
-        f"* `{image}`: {truths[image]}, taken for {predicted}" + (f" by {count} seeds" if count > 1 else "")
+        f"* `{image}`: {truths[image]}, taken for {predicted}"
+        + (f" by {count} seeds" if count > 1 else "")
+        + ("; shows both, by NEU-DET's boxes" if predicted in boxes.get(image, ()) else "")
         for (image, predicted), count in sorted(times.items())
     ]
     return ["Errors:", "", *lines] if lines else ["No errors."]

@@ -34,6 +34,8 @@ from steelsight.training.familiar import FALSE_ALARMS
 STUDIES = Path(__file__).parent
 WITHOUT = "neu-cls-without-"
 FOREIGN = {"photographs": foreign.tiles, "drawn": foreign.drawn}
+NO_STEEL = "no steel"
+"""Both together."""
 CLEAN = "clean"
 """Steel beside the defects, outside the masks of SD-saliency-900: NEU has no pictures of clean steel."""
 WINDOW = 96
@@ -77,6 +79,9 @@ def measure(cells: Mapping[int, Path], samples: Sequence[Sample], folds: Sequenc
         for kind, greys in _strange(samples, tested, label).items():
             for name, values in scores(classifier, greys).items():
                 strange[kind][name][fold] = values
+        if label is None:
+            for name in known:
+                strange[NO_STEEL][name][fold] = np.concatenate([strange[kind][name][fold] for kind in FOREIGN])
     return Measured(known, strange)
 
 

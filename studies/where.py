@@ -20,12 +20,14 @@ from PIL import Image
 
 from steelsight.data import catalog, foldfile
 from steelsight.evaluation import studies
+from steelsight.evaluation.calibration import alarm_threshold
 from steelsight.evaluation.localisation import Shown, average_precision, localisation, mask_overlap
 from steelsight.evaluation.provenance import provenance
 from steelsight.evaluation.results import write_json
 from steelsight.records import Prediction, Region, Sample
-from steelsight.runtime.classifier import RUN_FILE, load
-from steelsight.runtime.regions import threshold
+from steelsight.runtime.classifier import FURTHER, RUN_FILE, load
+from steelsight.runtime.regions import evidence, heat_of, threshold
+from steelsight.training.familiar import FALSELY_FURTHER, held_out
 
 STUDIES = Path(__file__).parent
 PREFIXES = {
@@ -51,6 +53,16 @@ def boxes_of(folder: Path) -> dict[str, tuple[Region, ...]]:
 
 def shown(sample: Sample, prediction: Prediction, boxes: tuple[Region, ...]) -> Shown:
     return Shown(sample.label, prediction.label or "", prediction.point, prediction.regions, boxes)
+
+
+def by_class_map(sample: Sample, prediction: Prediction, boxes: tuple[Region, ...]) -> Shown:
+    """What the class map alone shows."""
+    label = prediction.label or ""
+    if prediction.class_map is None or label not in prediction.scores:
+        return Shown(sample.label, label, None, (), boxes)
+    heat = heat_of(prediction.class_map, list(prediction.scores).index(label))
+    seen = evidence(heat, label, prediction.confidence or 0.0, SIZE)
+    return Shown(sample.label, label, seen.point, seen.regions, boxes)
 
 
 def baselines(answers: Sequence[Shown]) -> dict[str, list[Shown]]:
@@ -86,7 +98,7 @@ def several(
     named, false = [], []
     for sample, prediction in predictions:
         there = {box.label for box in boxes[sample.path.stem]}
-        said = {region.label for region in prediction.regions} - {sample.label}
+        said = {region.label for region in prediction.regions} - {prediction.label}
         (named if there - {sample.label} else false).append(
             bool(said & there) if there - {sample.label} else bool(said)
         )
@@ -98,12 +110,20 @@ def run(name: str, network: str, runs: Path, data: Path) -> None:
     samples = catalog.read(data).samples
     boxes = boxes_of(data.parent / "neu-det")
     assigned, _ = foldfile.match_samples(samples, root, STUDIES / "folds" / f"{studies.GROUPS}.csv")
+    places = {fold: runs / study.recipe / network / studies.GROUPS / f"fold-{fold}-seed-0" for fold in range(5)}
+    tested = {
+        fold: [s for s, entry in zip(samples, assigned, strict=True) if entry.fold == fold]
+        for fold, place in places.items()
+        if (place / RUN_FILE).exists()
+    }
+    leads = {fold: held_out(load(places[fold], threads=1), tested[fold]).lead_of_another for fold in tested}
     pairs: list[tuple[Sample, Prediction]] = []
-    for fold in range(5):
-        place = runs / study.recipe / network / studies.GROUPS / f"fold-{fold}-seed-0"
-        if (place / RUN_FILE).exists():
-            tested = [s for s, entry in zip(samples, assigned, strict=True) if entry.fold == fold]
-            pairs += zip(tested, load(place, threads=1).predict([s.path for s in tested]), strict=True)
+    for fold, chosen in tested.items():
+        others = np.concatenate([values for other, values in leads.items() if other != fold])
+        made = load(places[fold], threads=1)
+        further = {FURTHER: alarm_threshold(others, FALSELY_FURTHER)}
+        judge = made.with_card(replace(made.card, thresholds=further))
+        pairs += zip(chosen, judge.predict([s.path for s in chosen]), strict=True)
     answers = [shown(sample, prediction, boxes[sample.path.stem]) for sample, prediction in pairs]
     masks = defaultdict(list)
     for sample, prediction in pairs:
@@ -114,6 +134,7 @@ def run(name: str, network: str, runs: Path, data: Path) -> None:
     result = {
         "pictures": len(answers),
         "model": summed(answers),
+        "class_map_alone": summed([by_class_map(*pair, boxes[pair[0].path.stem]) for pair in pairs]),
         "baselines": {kind: summed(others) for kind, others in baselines(answers).items()},
         "mask_overlap": {label: fmean(values) for label, values in sorted(masks.items())},
         "several": several(pairs, boxes),

@@ -15,13 +15,16 @@ from steelsight.models.grey import GreyNetwork
 from steelsight.runtime.classifier import shipped
 
 MEGABYTE = 1_000_000
+TAGS = {"millnet-neu": "millnet.neu", "millnet-line-neu": "millnet.neu_line", "pdmsnet-neu": "pdmsnet.neu"}
+"""What timm calls the weights of a shipped model."""
 
 
 @pytest.mark.parametrize("name", shipped())
 @pytest.mark.parametrize("in_chans", [1, 3, 4])
 def test_timm_loads_what_the_file_computes(name: str, in_chans: int) -> None:
     classifier = steelsight.load(name)
-    network = GreyNetwork(timm.create_model(classifier.card.model, pretrained=True, in_chans=in_chans), in_chans).eval()
+    assert TAGS[name].partition(".")[0] == classifier.card.model
+    network = GreyNetwork(timm.create_model(TAGS[name], pretrained=True, in_chans=in_chans), in_chans).eval()
     greys = [draw(label, seed, classifier.card.size[0]).pixels for label in CLASSES for seed in range(3)]
     with torch.no_grad():
         expected = network(torch.from_numpy(np.stack(greys))[:, None].float() / 255).numpy()
@@ -55,7 +58,7 @@ def test_a_shipped_model_was_trained_on_all_of_neu(neu: Path, name: str) -> None
     samples = catalog.read(neu / "neu-cls").samples
     greys = [images.decode(sample.path) for sample in samples]
     assert {images.fingerprint(grey) for grey in greys} == set(classifier.card.training_images)
-    network = GreyNetwork(timm.create_model(classifier.card.model, pretrained=True, in_chans=1), 1).eval()
+    network = GreyNetwork(timm.create_model(TAGS[name], pretrained=True, in_chans=1), 1).eval()
     changed = 0
     for start in range(0, len(greys), 50):
         batch = [images.resize(grey, classifier.card.size) for grey in greys[start : start + 50]]

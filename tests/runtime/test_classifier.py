@@ -14,9 +14,10 @@ from PIL import Image
 
 import steelsight
 from steelsight import images
-from steelsight.records import SteelsightError
+from steelsight.records import Card, SteelsightError
 from steelsight.runtime import card as cards
-from steelsight.runtime.classifier import Classifier, shipped
+from steelsight.runtime.classifier import FURTHER, Classifier, shipped
+from steelsight.runtime.engines import Output
 from tests.drawn import CLASSES
 
 
@@ -210,3 +211,27 @@ def _jpeg(grey: np.ndarray, quality: int) -> bytes:
     held = io.BytesIO()
     Image.fromarray(grey).save(held, "JPEG", quality=quality)
     return held.getvalue()
+
+
+class Seen:
+    """An engine that always sees the same: the first class in general, the second in one corner, by three logits."""
+
+    def run(self, batch: np.ndarray) -> Output:
+        maps = np.zeros((len(batch), 2, 8, 8), np.float32)
+        maps[:, 0] = 2
+        maps[:, 1, :2, :2] = 5
+        return Output(maps.mean((2, 3)), maps)
+
+
+@pytest.mark.parametrize(
+    ("least", "labels"), [(2.5, ["patches", "scratches"]), (3.5, ["patches"]), (None, ["patches"])]
+)
+def test_a_further_class_is_shown_where_it_leads_by_what_the_card_asks(least: float | None, labels: list[str]) -> None:
+    thresholds = {} if least is None else {FURTHER: least}
+    classifier = Classifier(Card("x", ("patches", "scratches"), (80, 80), thresholds=thresholds), "x", b"", Seen(), 1)
+    (answer,) = classifier.predict(np.zeros((80, 80), np.uint8))
+    assert answer.label == "patches"
+    assert sorted({region.label for region in answer.regions}) == labels
+    for region in answer.regions[1:]:
+        assert (region.x, region.y, region.width, region.height) == (0, 0, 20, 20)
+        assert region.score == pytest.approx(answer.scores["scratches"])

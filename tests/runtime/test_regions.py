@@ -11,7 +11,18 @@ from scipy.ndimage import gaussian_filter
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import cdist
 
-from steelsight.runtime.regions import blurred, components, contrast, contrast_for, find, heat_of, point, threshold
+from steelsight.runtime.regions import (
+    blurred,
+    components,
+    contrast,
+    contrast_for,
+    find,
+    heat_of,
+    lead_of_another,
+    of_others,
+    point,
+    threshold,
+)
 
 
 def class_map(*spots: tuple[int, int, float]) -> np.ndarray:
@@ -163,6 +174,21 @@ def test_a_region_with_next_to_no_heat_is_left_out(beside: int, regions: int) ->
     heat[0, :beside] = 0
     heat[15, 15 : 15 + beside] = 1
     assert len(find(heat, "patches", 0.9, (200, 200))) == regions
+
+
+def test_another_class_shows_one_region_where_it_leads_by_enough() -> None:
+    maps = np.zeros((3, 10, 10), np.float32)
+    maps[0] = 2
+    maps[1, 1:3, 1:3] = 5  # leads by three
+    maps[2, 8, 8] = 3  # leads by one
+    scores = {"patches": 0.7, "scratches": 0.2, "clean": 0.1}
+    assert lead_of_another(maps, 0) == 3
+    assert lead_of_another(maps[:, 4:6], 0) == 0
+    (region,) = of_others(maps, 0, scores, 2.5, (100, 100))
+    assert (region.label, region.score) == ("scratches", 0.2)
+    assert (region.x, region.y, region.width, region.height) == (10, 10, 20, 20)
+    assert of_others(maps, 0, scores, 3.5, (100, 100)) == ()
+    assert len(of_others(maps, 0, scores, 0.5, (100, 100))) == 1  # nobody looks for clean steel
 
 
 @given(hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=40)), st.integers(1, 4))

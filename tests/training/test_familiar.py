@@ -13,8 +13,8 @@ from steelsight import images
 from steelsight.data import catalog
 from steelsight.models.grey import GreyNetwork, looks
 from steelsight.records import UNKNOWN, Card, Sample
-from steelsight.runtime.classifier import CANDIDATE_SHARE, DOUBT, STRANGENESS, Classifier, load
-from steelsight.training.export import export, write_card
+from steelsight.runtime.classifier import CANDIDATE_SHARE, DOUBT, FURTHER, STRANGENESS, Classifier, load
+from steelsight.training.export import export
 from steelsight.training.familiar import (
     DIRECTIONS,
     HeldOut,
@@ -90,7 +90,7 @@ def test_things_that_are_no_steel_are_stranger(classifier: Classifier, samples: 
 
 def test_the_stranger_a_picture_the_less_surely_it_is_judged(classifier: Classifier) -> None:
     logits = np.array([[4.0, 1.0, 0.0]] * 3, np.float32)
-    made = Classifier(replace(classifier.card, thresholds={DOUBT: 2.0}), "made", b"", classifier._engine, 1)
+    made = classifier.with_card(replace(classifier.card, thresholds={DOUBT: 2.0}))
     shares = made.probabilities(logits, np.array([0.5, 1.0, 3.0]))
     assert shares[0] == pytest.approx(shares[1])
     assert shares[1] == pytest.approx(made.probabilities(logits)[1])
@@ -102,8 +102,8 @@ def test_the_stranger_a_picture_the_less_surely_it_is_judged(classifier: Classif
 def test_rough_pictures_tell_whether_strange_ones_are_to_be_doubted(strangeness: float, doubting: bool) -> None:
     """Wrong as often as not, and as sure as ever: a model can be less sure of them alone where they are strange."""
     logits = np.tile(np.array([4.0, 1.0, 0.0], np.float32), (200, 1))
-    clean = HeldOut(logits, np.repeat([0, 1], [196, 4]), np.ones(200, np.float32))
-    rough = HeldOut(logits, np.repeat([0, 1], 100), np.full(200, strangeness, np.float32))
+    clean = HeldOut(logits, np.repeat([0, 1], [196, 4]), np.ones(200, np.float32), np.zeros(200))
+    rough = HeldOut(logits, np.repeat([0, 1], 100), np.full(200, strangeness, np.float32), np.zeros(200))
     assert (DOUBT in calibrated(Card("x", CLASSES, (64, 64)), clean, rough).thresholds) == doubting
 
 
@@ -116,14 +116,9 @@ def test_a_picture_is_changed_roughly_in_one_way(samples: list[Sample]) -> None:
     assert not np.array_equal(once, other)
 
 
-def test_a_strange_picture_is_unknown_and_keeps_its_scores(
-    classifier: Classifier, samples: list[Sample], tmp_path: Path
-) -> None:
+def test_a_strange_picture_is_unknown_and_keeps_its_scores(classifier: Classifier, samples: list[Sample]) -> None:
     known = held_out(classifier, samples).strangeness
-    path = tmp_path / "model.onnx"
-    path.write_bytes(classifier._content)
-    write_card(path, replace(classifier.card, thresholds={STRANGENESS: float(known.max())}))
-    judge = load(path)
+    judge = classifier.with_card(replace(classifier.card, thresholds={STRANGENESS: float(known.max())}))
     strange, steel = judge.predict([noise(1)[0], samples[0].path])
     assert strange.label == UNKNOWN
     assert sum(strange.scores.values()) == pytest.approx(1, abs=1e-5)
@@ -138,11 +133,11 @@ def test_thresholds_come_from_the_held_out_pictures() -> None:
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 3, 400)
     logits = (4 * np.eye(3)[truth] + rng.normal(0, 2, (400, 3))).astype(np.float32)
-    found = HeldOut(logits, truth, rng.chisquare(9, 400).astype(np.float32))
+    found = HeldOut(logits, truth, *rng.chisquare(9, (2, 400)).astype(np.float32))
     card = calibrated(Card("x", CLASSES, (64, 64)), found, found)
     assert card.temperature != 1
-    assert set(card.thresholds) - {DOUBT} == {STRANGENESS, CANDIDATE_SHARE}
-    few = HeldOut(logits[:20], truth[:20], np.ones(20, np.float32))
+    assert set(card.thresholds) - {DOUBT} == {STRANGENESS, CANDIDATE_SHARE, FURTHER}
+    few = HeldOut(logits[:20], truth[:20], *np.ones((2, 20), np.float32))
     assert not calibrated(Card("x", CLASSES, (64, 64)), few, few).thresholds
 
 
@@ -150,13 +145,7 @@ def test_candidates_hold_every_class_that_may_be_it(classifier: Classifier, samp
     prediction = classifier.predict(samples[0].path)[0]
     assert set(classifier.candidates(prediction)) == set(CLASSES)  # not calibrated
     ranked = sorted(prediction.scores, key=lambda name: -prediction.scores[name])
-    sure = Classifier(
-        replace(classifier.card, thresholds={CANDIDATE_SHARE: prediction.scores[ranked[1]]}),
-        "sure",
-        classifier._content,
-        classifier._engine,
-        1,
-    )
+    sure = classifier.with_card(replace(classifier.card, thresholds={CANDIDATE_SHARE: prediction.scores[ranked[1]]}))
     assert sure.candidates(prediction) == tuple(ranked[:2])
-    surest = replace(sure.card, thresholds={CANDIDATE_SHARE: 1.0})
-    assert Classifier(surest, "", b"", classifier._engine, 1).candidates(prediction) == (ranked[0],)
+    surest = classifier.with_card(replace(sure.card, thresholds={CANDIDATE_SHARE: 1.0}))
+    assert surest.candidates(prediction) == (ranked[0],)

@@ -8,6 +8,7 @@ activation map. Inputs are (batch, in_chans, height, width); logits are (batch, 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
@@ -23,6 +24,9 @@ __all__ = ["MillNet"]
 STEM = (16, 4, 4)
 STEADY_STEM = (16, 8, 4)
 """Channels, kernel size and stride of the first convolution."""
+
+CAP = 2.0
+"""The most that a 3x3 layer answers."""
 
 SMALL = ((16, 2), (32, 2), (32, 1, 2))
 MIDDLE = ((24, 2), (24, 1), (24, 2), (24, 1), (24, 1, 2), (24, 1, 2))
@@ -42,6 +46,8 @@ class MillNet(ClassMapNetwork):
     steady: the first two layers do not mind brightness and contrast (`models.steady`).
     branches: trains each 3x3 convolution with a 1x1 one and the identity beside it (Ding and others: RepVGG, 2021,
     section 3), which `timm.utils.reparameterize_model` folds into one.
+    cap: the most that a 3x3 layer answers, 0 for no end (ReLU6 of Krizhevsky: Convolutional deep belief networks on
+    CIFAR-10, 2010): the edge of a shadow counts no more than a scratch, however dark it is.
     """
 
     def __init__(
@@ -52,6 +58,7 @@ class MillNet(ClassMapNetwork):
         layers: Sequence[Sequence[int]] = MIDDLE,
         steady: bool = False,
         branches: bool = False,
+        cap: float = CAP,
         drop_rate: float = 0.0,
         global_pool: str = "avg",
     ) -> None:
@@ -59,7 +66,8 @@ class MillNet(ClassMapNetwork):
         self.in_chans, features = in_chans, stem[0]
         self.layers = nn.Sequential((_steady_stem if steady else _stem)(in_chans, *stem))
         for number, (channels, stride, *further) in enumerate(layers):
-            make = _steady_layer if steady and number == 0 else _branched_layer if branches else _layer
+            capped = partial(_layer, cap=cap)
+            make = _steady_layer if steady and number == 0 else _branched_layer if branches else capped
             self.layers.append(make(features, channels, stride, *further))
             features = channels
         self.make_head(features, num_classes, drop_rate, global_pool)
@@ -85,9 +93,9 @@ def _steady_stem(in_chans: int, channels: int, kernel: int, stride: int) -> nn.M
     return nn.Sequential(SteadyConv(in_chans, channels, kernel, stride, zero_mean=True), nn.ReLU())
 
 
-def _layer(in_chans: int, channels: int, stride: int, dilation: int = 1) -> nn.Module:
+def _layer(in_chans: int, channels: int, stride: int, dilation: int = 1, cap: float = 0.0) -> nn.Module:
     conv = nn.Conv2d(in_chans, channels, 3, stride, padding=dilation, dilation=dilation, bias=False)
-    return nn.Sequential(conv, nn.BatchNorm2d(channels), nn.ReLU())
+    return nn.Sequential(conv, nn.BatchNorm2d(channels), nn.Hardtanh(0.0, cap) if cap else nn.ReLU())
 
 
 def _steady_layer(in_chans: int, channels: int, stride: int, dilation: int = 1) -> nn.Module:
@@ -118,6 +126,7 @@ default_cfgs = generate_default_cfgs(
     {
         "millnet_small.untrained": _cfg(),
         "millnet.neu": _cfg(file=weights_file("millnet-neu")),
+        "millnet.neu_line": _cfg(file=weights_file("millnet-line-neu")),
         "millnet_steady.untrained": _cfg(),
         "millnet_large.untrained": _cfg(),
     }
@@ -143,7 +152,7 @@ def millnet(pretrained: bool = False, **kwargs: Any) -> MillNet:
 @register_model
 def millnet_steady(pretrained: bool = False, **kwargs: Any) -> MillNet:
     """29,126 parameters, 9.4 M MACs with one channel at 200 pixels; made for changing light, and faster."""
-    steady = {"stem": STEADY_STEM, "steady": True}
+    steady = {"stem": STEADY_STEM, "steady": True, "cap": 0.0}
     return _create("millnet_steady", pretrained, STEADY, {**steady, **kwargs})
 
 

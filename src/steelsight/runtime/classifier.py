@@ -7,6 +7,7 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import cached_property
 from importlib import resources
 from itertools import islice
@@ -32,6 +33,8 @@ REQUIRED = {"logits", "class_map"}
 """Outputs that every graph gives, a value for each class."""
 CANDIDATE_SHARE = "candidate_share"
 """The threshold on the card: what a class needs in order to be a candidate."""
+FURTHER = "lead_of_another_class"
+"""The threshold on the card: by how many logits another class has to lead at some place to be shown there as well."""
 DOUBT = "doubt"
 """On the card: the power of the strangeness by which a picture is judged less surely; see `doubt`."""
 BATCH = 16
@@ -49,10 +52,15 @@ class Classifier:
         self.card, self.name = card, name
         self._content, self._engine, self._threads = content, engine, threads
         self._strangest = card.thresholds.get(STRANGENESS, math.inf)
+        self._least_lead = card.thresholds.get(FURTHER, math.inf)
 
     @property
     def classes(self) -> tuple[str, ...]:
         return self.card.classes
+
+    def with_card(self, card: Card) -> Classifier:
+        """The same model, judging by another card's temperature and thresholds."""
+        return Classifier(card, self.name, self._content, self._engine, self._threads)
 
     def predict(self, images: Source | Iterable[Source]) -> list[Prediction]:
         """One picture or many -> one prediction each, in order.
@@ -202,7 +210,11 @@ class Classifier:
                 if features is None
                 else regions.contrast_for(class_map, best, features)
             )
-            return regions.evidence(heat, label, confidence, size)
+            seen = regions.evidence(heat, label, confidence, size)
+            if self._least_lead == math.inf:
+                return seen
+            others = regions.of_others(class_map, best, scores, self._least_lead, size)
+            return replace(seen, regions=(*seen.regions, *others))
 
         return Prediction(name, label, confidence, scores, class_map=class_map, strangeness=strangeness, find=find)
 

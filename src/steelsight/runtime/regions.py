@@ -7,7 +7,8 @@ gives these, they are asked first, and the class map has half a say; else the cl
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -115,6 +116,29 @@ def heat_of(class_map: FloatArray, label: int) -> FloatArray:
     if not strongest > 0:
         return np.zeros_like(lead)
     return np.clip(lead / strongest, 0, 1)  # type: ignore[no-any-return]
+
+
+def lead_of_another(class_map: FloatArray, best: int) -> float:
+    """Class map (classes, h, w) of a picture whose best class has this number -> how far another one leads all others
+    at most, in logits; 0 where none leads anywhere."""
+    second, first = np.sort(class_map, axis=0)[-2:]
+    leads = np.where(class_map.argmax(axis=0) == best, 0, first - second)
+    return float(leads.max())
+
+
+def of_others(
+    class_map: FloatArray, best: int, scores: Mapping[str, float], least: float, size: tuple[int, int]
+) -> tuple[Region, ...]:
+    """The strongest region of every class but the best that leads by at least so many logits somewhere on the map.
+
+    scores: of the picture, by class. A region's score is its class's.
+    """
+    leaders, margins = class_map.argmax(axis=0), np.diff(np.sort(class_map, axis=0)[-2:], axis=0)[0]
+    found = []
+    for number, (label, score) in enumerate(scores.items()):
+        if number != best and label not in CLEAN and (margins[leaders == number] >= least).any():
+            found += [replace(region, score=score) for region in find(heat_of(class_map, number), label, 1, size)[:1]]
+    return tuple(found)
 
 
 def find(heat: FloatArray, label: str, confidence: float, size: tuple[int, int]) -> tuple[Region, ...]:

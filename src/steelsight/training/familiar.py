@@ -19,13 +19,16 @@ from steelsight.evaluation.calibration import alarm_threshold, candidate_share, 
 from steelsight.models.grey import GreyNetwork, looks
 from steelsight.models.strangeness import Strangeness
 from steelsight.records import Card, FloatArray, GreyImage, Sample
-from steelsight.runtime.classifier import CANDIDATE_SHARE, DOUBT, STRANGENESS, Classifier, doubt, load
+from steelsight.runtime.classifier import CANDIDATE_SHARE, DOUBT, FURTHER, STRANGENESS, Classifier, doubt, load
+from steelsight.runtime.regions import lead_of_another
 from steelsight.training.augment import augment
 from steelsight.training.pictures import Pictures
 from steelsight.training.recipe import Augmentation
 
 FALSE_ALARMS = 0.01
 """Share of pictures of known classes that may be called unknown."""
+FALSELY_FURTHER = 0.02
+"""Share of pictures of one class that may be said to show another one as well."""
 COVERAGE = 0.99
 """Share of pictures whose true class is to be among the candidates."""
 DIRECTIONS = 48
@@ -62,6 +65,8 @@ class HeldOut:
     """Shape (pictures, classes)."""
     truth: npt.NDArray[np.int64]
     strangeness: FloatArray
+    lead_of_another: FloatArray
+    """How far a class but the best leads at most on the class map (`runtime.regions.lead_of_another`)."""
 
 
 def familiarity(network: GreyNetwork, training: Sequence[Sample], classes: Sequence[str], size: int) -> Strangeness:
@@ -100,7 +105,7 @@ def held_out(classifier: Classifier, samples: Sequence[Sample], *, roughly: bool
 
     roughly: the pictures are changed first, as ROUGH says, each always in the same way.
     """
-    logits, strangeness = [], []
+    logits, strangeness, leads = [], [], list[float]()
     for start in range(0, len(samples), BATCH):
         greys = [images.decode(sample.path) for sample in samples[start : start + BATCH]]
         if roughly:
@@ -108,7 +113,10 @@ def held_out(classifier: Classifier, samples: Sequence[Sample], *, roughly: bool
         output = classifier.output(greys)
         logits.append(output.logits)
         strangeness.append(np.zeros(len(output.logits)) if output.strangeness is None else output.strangeness)
-    return HeldOut(np.concatenate(logits), _numbers(samples, classifier.classes), np.concatenate(strangeness))
+        best = output.logits.argmax(1)
+        leads += [lead_of_another(each, number) for each, number in zip(output.class_maps, best, strict=True)]
+    truth = _numbers(samples, classifier.classes)
+    return HeldOut(np.concatenate(logits), truth, np.concatenate(strangeness), np.array(leads, np.float32))
 
 
 def changed_roughly(grey: GreyImage, number: int) -> GreyImage:
@@ -138,6 +146,7 @@ def together(parts: Sequence[HeldOut]) -> HeldOut:
         np.concatenate([part.logits for part in parts]),
         np.concatenate([part.truth for part in parts]),
         np.concatenate([part.strangeness for part in parts]),
+        np.concatenate([part.lead_of_another for part in parts]),
     )
 
 
@@ -153,6 +162,7 @@ def calibrated(card: Card, found: HeldOut, rough: HeldOut) -> Card:
         DOUBT: power,
         CANDIDATE_SHARE: candidate_share(softmax(doubted / warmth, axis=1), found.truth, COVERAGE),
         STRANGENESS: alarm_threshold(found.strangeness, FALSE_ALARMS),
+        FURTHER: alarm_threshold(found.lead_of_another, FALSELY_FURTHER),
     }
     known = {name: value for name, value in thresholds.items() if np.isfinite(value) and value > 0}
     return replace(card, temperature=warmth, thresholds={**card.thresholds, **known})

@@ -1,0 +1,31 @@
+"""MillNet: layers that answer so much and no more."""
+
+import timm
+import torch
+
+import steelsight.models  # noqa: F401  (registers the networks)
+
+
+def levels(name: str, **options: object) -> list[torch.Tensor]:
+    torch.manual_seed(0)
+    network = timm.create_model(name, in_chans=1, **options).train()
+    dazzling = 100 * torch.randn(2, 1, 200, 200)
+    dazzling[:, :, 90:110] += 3000
+    with torch.no_grad():
+        found: list[torch.Tensor] = network.forward_levels(dazzling)
+    return found
+
+
+def test_no_layer_behind_the_first_answers_more_than_the_cap() -> None:
+    found = levels("millnet", cap=1.5)
+    assert float(found[0].max()) > 1.5
+    assert all(0 <= float(level.min()) <= float(level.max()) <= 1.5 for level in found[1:])
+
+
+def test_without_a_cap_answers_have_no_end() -> None:
+    assert max(float(level.max()) for level in levels("millnet", cap=0.0)[1:]) > 4
+
+
+def test_the_presets_are_capped_but_the_steady_one() -> None:
+    assert max(float(level.max()) for level in levels("millnet")[1:]) <= 2
+    assert max(float(level.max()) for level in levels("millnet_steady")[1:]) > 2
