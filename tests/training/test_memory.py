@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+FIRST = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131072"}
+"""What glibc begins with; it may raise both by itself, depending on what was freed before."""
 FAULTS = """
 import resource, torch
 from steelsight.training.memory import keep_memory
