@@ -20,7 +20,7 @@ from steelsight.evaluation.archive import Key
 from steelsight.evaluation.provenance import provenance
 from steelsight.evaluation.results import write_json
 from steelsight.runtime.classifier import RUN_FILE, load
-from steelsight.training.familiar import held_out
+from steelsight.training.familiar import changed_roughly, held_out
 
 STUDIES = Path(__file__).parent
 SCORES = "harsh.npz"
@@ -37,7 +37,7 @@ def score(key: Key, run: Path, data: Path) -> None:
     told = robustness.answers(classifier, pictures)
     truths = [classifier.classes.index(sample.label) for sample in samples]
     names = [sample.path.name for sample in samples]
-    rough = held_out(classifier, samples, roughly=True)
+    rough = held_out(classifier, samples, changed_roughly)
     answers = {**asdict(told), "rough_logits": rough.logits, "rough_strangeness": rough.strangeness}
     held = {name: value.astype(np.float32) for name, value in answers.items()}
     np.savez_compressed(run / SCORES, names=names, truths=truths, **held)

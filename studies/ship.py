@@ -24,7 +24,7 @@ from steelsight.models.grey import GreyNetwork
 from steelsight.records import Card
 from steelsight.runtime.classifier import STRANGENESS, load
 from steelsight.training.export import export, write_card
-from steelsight.training.familiar import calibrated, familiarity, held_out_by_cells
+from steelsight.training.familiar import as_it_is, calibrated, changed_roughly, familiarity, held_out_by_cells
 from steelsight.training.fit import CHECKPOINT
 from steelsight.training.pictures import Pictures
 
@@ -59,7 +59,7 @@ def calibrate(name: str, cells: Path, data: Path) -> None:
     """Temperature and thresholds from the pictures that the siblings held out."""
     target = WEIGHTS / f"{name}.onnx"
     samples, root = catalog.read(data).samples, catalog.root_of(data)
-    found, rough = (held_out_by_cells(cells, samples, root, roughly=roughly) for roughly in (False, True))
+    found, rough = (held_out_by_cells(cells, samples, root, change) for change in (as_it_is, changed_roughly))
     write_card(target, calibrated(load(target).card, found, rough))
 
 

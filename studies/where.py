@@ -116,13 +116,13 @@ def run(name: str, network: str, runs: Path, data: Path) -> None:
         for fold, place in places.items()
         if (place / RUN_FILE).exists()
     }
-    leads = {fold: held_out(load(places[fold], threads=1), tested[fold]).lead_of_another for fold in tested}
+    models = {fold: load(places[fold], threads=1) for fold in tested}
+    leads = {fold: held_out(models[fold], chosen).lead_of_another for fold, chosen in tested.items()}
     pairs: list[tuple[Sample, Prediction]] = []
     for fold, chosen in tested.items():
         others = np.concatenate([values for other, values in leads.items() if other != fold])
-        made = load(places[fold], threads=1)
         further = {FURTHER: alarm_threshold(others, FALSELY_FURTHER)}
-        judge = made.with_card(replace(made.card, thresholds=further))
+        judge = models[fold].with_card(replace(models[fold].card, thresholds=further))
         pairs += zip(chosen, judge.predict([s.path for s in chosen]), strict=True)
     answers = [shown(sample, prediction, boxes[sample.path.stem]) for sample, prediction in pairs]
     masks = defaultdict(list)

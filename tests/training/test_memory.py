@@ -1,5 +1,6 @@
 """Memory: what a batch used is there for the next one, without the system's help."""
 
+import os
 import subprocess
 import sys
 
@@ -26,9 +27,8 @@ print(faults())
 
 
 def faults(first: str) -> int:
-    told = subprocess.run(
-        [sys.executable, "-c", FAULTS.format(first=first)], capture_output=True, text=True, check=True
-    )
+    command, settings = [sys.executable, "-c", FAULTS.format(first=first)], {**os.environ, **FIRST}
+    told = subprocess.run(command, capture_output=True, text=True, check=True, env=settings)
     return int(told.stdout)
 
 

@@ -65,9 +65,9 @@ class MillNet(ClassMapNetwork):
         super().__init__()
         self.in_chans, features = in_chans, stem[0]
         self.layers = nn.Sequential((_steady_stem if steady else _stem)(in_chans, *stem))
+        later = _branched_layer if branches else partial(_layer, cap=cap)
         for number, (channels, stride, *further) in enumerate(layers):
-            capped = partial(_layer, cap=cap)
-            make = _steady_layer if steady and number == 0 else _branched_layer if branches else capped
+            make = _steady_layer if steady and number == 0 else later
             self.layers.append(make(features, channels, stride, *further))
             features = channels
         self.make_head(features, num_classes, drop_rate, global_pool)
@@ -93,7 +93,7 @@ def _steady_stem(in_chans: int, channels: int, kernel: int, stride: int) -> nn.M
     return nn.Sequential(SteadyConv(in_chans, channels, kernel, stride, zero_mean=True), nn.ReLU())
 
 
-def _layer(in_chans: int, channels: int, stride: int, dilation: int = 1, cap: float = 0.0) -> nn.Module:
+def _layer(in_chans: int, channels: int, stride: int, dilation: int = 1, *, cap: float) -> nn.Module:
     conv = nn.Conv2d(in_chans, channels, 3, stride, padding=dilation, dilation=dilation, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(channels), nn.Hardtanh(0.0, cap) if cap else nn.ReLU())
 

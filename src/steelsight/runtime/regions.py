@@ -121,9 +121,8 @@ def heat_of(class_map: FloatArray, label: int) -> FloatArray:
 def lead_of_another(class_map: FloatArray, best: int) -> float:
     """Class map (classes, h, w) of a picture whose best class has this number -> how far another one leads all others
     at most, in logits; 0 where none leads anywhere."""
-    second, first = np.sort(class_map, axis=0)[-2:]
-    leads = np.where(class_map.argmax(axis=0) == best, 0, first - second)
-    return float(leads.max())
+    leaders, leads = _leaders(class_map)
+    return float(np.where(leaders == best, 0, leads).max())
 
 
 def of_others(
@@ -133,12 +132,18 @@ def of_others(
 
     scores: of the picture, by class. A region's score is its class's.
     """
-    leaders, margins = class_map.argmax(axis=0), np.diff(np.sort(class_map, axis=0)[-2:], axis=0)[0]
+    leaders, leads = _leaders(class_map)
     found = []
     for number, (label, score) in enumerate(scores.items()):
-        if number != best and label not in CLEAN and (margins[leaders == number] >= least).any():
+        if number != best and label not in CLEAN and (leads[leaders == number] >= least).any():
             found += [replace(region, score=score) for region in find(heat_of(class_map, number), label, 1, size)[:1]]
     return tuple(found)
+
+
+def _leaders(class_map: FloatArray) -> tuple[npt.NDArray[np.intp], FloatArray]:
+    """The number of the class that leads at each place, and by how many logits, both (h, w)."""
+    second, first = np.sort(class_map, axis=0)[-2:]
+    return class_map.argmax(axis=0), first - second
 
 
 def find(heat: FloatArray, label: str, confidence: float, size: tuple[int, int]) -> tuple[Region, ...]:

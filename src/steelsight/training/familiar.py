@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -55,6 +55,8 @@ ROUGH = Augmentation(
 """How pictures are changed that tell how sure to be of strange ones: more roughly than in most recipes."""
 
 Floats = npt.NDArray[np.float64]
+Change = Callable[[GreyImage, int], GreyImage]
+"""A picture and its number -> the picture to ask about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,23 +102,8 @@ def _spread(away: Floats, common: Floats) -> Floats:
     return np.asarray(share * own + (1 - share) * common)
 
 
-def held_out(classifier: Classifier, samples: Sequence[Sample], *, roughly: bool = False) -> HeldOut:
-    """The classifier's answers on labelled pictures, which must be readable and of its classes.
-
-    roughly: the pictures are changed first, as ROUGH says, each always in the same way.
-    """
-    logits, strangeness, leads = [], [], list[float]()
-    for start in range(0, len(samples), BATCH):
-        greys = [images.decode(sample.path) for sample in samples[start : start + BATCH]]
-        if roughly:
-            greys = [changed_roughly(grey, start + number) for number, grey in enumerate(greys)]
-        output = classifier.output(greys)
-        logits.append(output.logits)
-        strangeness.append(np.zeros(len(output.logits)) if output.strangeness is None else output.strangeness)
-        best = output.logits.argmax(1)
-        leads += [lead_of_another(each, number) for each, number in zip(output.class_maps, best, strict=True)]
-    truth = _numbers(samples, classifier.classes)
-    return HeldOut(np.concatenate(logits), truth, np.concatenate(strangeness), np.array(leads, np.float32))
+def as_it_is(grey: GreyImage, _: int) -> GreyImage:
+    return grey
 
 
 def changed_roughly(grey: GreyImage, number: int) -> GreyImage:
@@ -125,7 +112,24 @@ def changed_roughly(grey: GreyImage, number: int) -> GreyImage:
     return np.asarray((augment(levels, ROUGH, 0, 0, [number])[0, 0] * 255).round().byte())
 
 
-def held_out_by_cells(cells: Path, samples: Sequence[Sample], root: Path, *, roughly: bool = False) -> HeldOut:
+def held_out(classifier: Classifier, samples: Sequence[Sample], change: Change = as_it_is) -> HeldOut:
+    """The classifier's answers on labelled pictures, which must be readable and of its classes.
+
+    change: what is done first to each picture, given with its number.
+    """
+    logits, strangeness, leads = [], [], list[float]()
+    for start in range(0, len(samples), BATCH):
+        paths = [sample.path for sample in samples[start : start + BATCH]]
+        output = classifier.output([change(images.decode(path), number) for number, path in enumerate(paths, start)])
+        logits.append(output.logits)
+        strangeness.append(np.zeros(len(output.logits)) if output.strangeness is None else output.strangeness)
+        best = output.logits.argmax(1)
+        leads += [lead_of_another(each, number) for each, number in zip(output.class_maps, best, strict=True)]
+    truth = _numbers(samples, classifier.classes)
+    return HeldOut(np.concatenate(logits), truth, np.concatenate(strangeness), np.array(leads, np.float32))
+
+
+def held_out_by_cells(cells: Path, samples: Sequence[Sample], root: Path, change: Change = as_it_is) -> HeldOut:
     """What the finished cells of a cross-validation said of their test parts, together."""
     assigned, _ = foldfile.match_samples(samples, root, cells / on_disk.FOLDS)
     return together(
@@ -133,7 +137,7 @@ def held_out_by_cells(cells: Path, samples: Sequence[Sample], root: Path, *, rou
             held_out(
                 load(cell.folder),
                 [s for s, entry in zip(samples, assigned, strict=True) if entry.fold == cell.fold],
-                roughly=roughly,
+                change,
             )
             for cell in on_disk.done(cells)
         ]
@@ -165,7 +169,7 @@ def calibrated(card: Card, found: HeldOut, rough: HeldOut) -> Card:
         FURTHER: alarm_threshold(found.lead_of_another, FALSELY_FURTHER),
     }
     known = {name: value for name, value in thresholds.items() if np.isfinite(value) and value > 0}
-    return replace(card, temperature=warmth, thresholds={**card.thresholds, **known})
+    return replace(card, temperature=warmth, thresholds=known)
 
 
 def power_of_doubt(found: HeldOut, rough: HeldOut) -> float:

@@ -23,7 +23,7 @@ from steelsight.records import UNKNOWN, Card, Sample, Scores, SteelsightError
 from steelsight.runtime.classifier import RUN_FILE, load
 from steelsight.training import recipe as recipes
 from steelsight.training.export import export, write_card
-from steelsight.training.familiar import calibrated, familiarity, held_out
+from steelsight.training.familiar import calibrated, changed_roughly, familiarity, held_out
 from steelsight.training.fit import CHECKPOINT, Fitted, fit, make_fabric, step_costs
 from steelsight.training.pictures import Pictures, readable
 from steelsight.training.recipe import Recipe
@@ -249,7 +249,7 @@ def _card(fitted: Fitted, parts: Parts, recipe: Recipe, learned_from: tuple[str,
 def _calibrate(path: Path, validation: Sequence[Sample]) -> None:
     """Puts on the file's card what held-out pictures ask for."""
     written = load(path)
-    found, rough = held_out(written, validation), held_out(written, validation, roughly=True)
+    found, rough = held_out(written, validation), held_out(written, validation, changed_roughly)
     write_card(path, calibrated(written.card, found, rough))
 
 
