@@ -16,6 +16,8 @@ from steelsight.evaluation import archive, studies
 from steelsight.evaluation.archive import Kept
 from steelsight.evaluation.studies import Network
 
+USUAL = {"img_size", "cap"}
+"""Options that a network is called the same with: the size of its pictures, and where MillNet's answers end."""
 LEAK_FREE = (studies.GROUPS, "neu-cls-leak-free-70-30")
 
 
@@ -25,7 +27,7 @@ def measured(folder: Path, networks: Collection[str]) -> list[Accuracy]:
     found: dict[tuple[str, str, str], Accuracy] = {}
     for study in studies.load_all(folder):
         for network in study.networks:
-            if network.model not in networks or set(network.options) - {"img_size"}:
+            if network.model not in networks or set(network.options) - USUAL:
                 continue
             for protocol in set(LEAK_FREE) & set(study.protocols):
                 cells = studies.results_of(folder, study, network, protocol, kept)

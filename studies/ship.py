@@ -47,7 +47,7 @@ def take_run(name: str, run: Path) -> None:
 def export_again(name: str, data: Path) -> None:
     """The file anew, from the weights in the package."""
     card = load(WEIGHTS / f"{name}.onnx").card
-    network = timm.create_model(card.model, num_classes=len(card.classes), in_chans=1)
+    network = timm.create_model(card.model, pretrained=True, num_classes=len(card.classes), in_chans=1)
     network.load_state_dict(load_file(WEIGHTS / f"{name}.safetensors"))
     grey, samples = GreyNetwork(network, 1), catalog.read(data).samples
     known = STRANGENESS in card.thresholds  # without a threshold it would be worked out for nobody

@@ -26,6 +26,7 @@ def test_without_a_cap_answers_have_no_end() -> None:
     assert max(float(level.max()) for level in levels("millnet", cap=0.0)[1:]) > 4
 
 
-def test_the_presets_are_capped_but_the_steady_one() -> None:
-    assert max(float(level.max()) for level in levels("millnet")[1:]) <= 2
-    assert max(float(level.max()) for level in levels("millnet_steady")[1:]) > 2
+def test_the_shipped_weights_bring_their_cap_and_nothing_else_has_one() -> None:
+    assert max(float(level.max()) for level in levels("millnet", pretrained=True)[1:]) <= 2
+    for preset in ("millnet", "millnet_steady"):
+        assert max(float(level.max()) for level in levels(preset)[1:]) > 2

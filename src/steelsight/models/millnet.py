@@ -26,7 +26,7 @@ STEADY_STEM = (16, 8, 4)
 """Channels, kernel size and stride of the first convolution."""
 
 CAP = 2.0
-"""The most that a 3x3 layer answers."""
+"""The most that a 3x3 layer answers in the shipped weights."""
 
 SMALL = ((16, 2), (32, 2), (32, 1, 2))
 MIDDLE = ((24, 2), (24, 1), (24, 2), (24, 1), (24, 1, 2), (24, 1, 2))
@@ -47,7 +47,7 @@ class MillNet(ClassMapNetwork):
     branches: trains each 3x3 convolution with a 1x1 one and the identity beside it (Ding and others: RepVGG, 2021,
     section 3), which `timm.utils.reparameterize_model` folds into one.
     cap: the most that a 3x3 layer answers, 0 for no end (ReLU6 of Krizhevsky: Convolutional deep belief networks on
-    CIFAR-10, 2010): the edge of a shadow counts no more than a scratch, however dark it is.
+    CIFAR-10, 2010): the edge of a shadow counts no more than a scratch, however dark it is. Takes long training.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class MillNet(ClassMapNetwork):
         layers: Sequence[Sequence[int]] = MIDDLE,
         steady: bool = False,
         branches: bool = False,
-        cap: float = CAP,
+        cap: float = 0.0,
         drop_rate: float = 0.0,
         global_pool: str = "avg",
     ) -> None:
@@ -145,14 +145,14 @@ def millnet_small(pretrained: bool = False, **kwargs: Any) -> MillNet:
 
 @register_model
 def millnet(pretrained: bool = False, **kwargs: Any) -> MillNet:
-    """30,102 parameters, 29,942 in the file; 9.8 M MACs with one channel at 200 pixels."""
-    return _create("millnet", pretrained, MIDDLE, kwargs)
+    """30,102 parameters, 29,942 in the file; 9.8 M MACs with one channel at 200 pixels. Pretrained it has its cap."""
+    return _create("millnet", pretrained, MIDDLE, {"cap": CAP if pretrained else 0.0, **kwargs})
 
 
 @register_model
 def millnet_steady(pretrained: bool = False, **kwargs: Any) -> MillNet:
     """29,126 parameters, 9.4 M MACs with one channel at 200 pixels; made for changing light, and faster."""
-    steady = {"stem": STEADY_STEM, "steady": True, "cap": 0.0}
+    steady = {"stem": STEADY_STEM, "steady": True}
     return _create("millnet_steady", pretrained, STEADY, {**steady, **kwargs})
 
 
