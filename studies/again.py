@@ -1,27 +1,32 @@
-"""Exports finished cells anew from their checkpoints: `python studies/again.py CELLS DATA`.
+"""Exports finished cells anew from their checkpoints: `python studies/again.py CELLS DATA [--boxes]`.
 
 A file of an older version lacks what later ones add, as how strange a picture is. The weights stay, so the answers do.
+With --boxes the files learn where defects are from NEU-DET's boxes of their own training pictures.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 
 import torch
+from where import with_boxes
 
 from steelsight.data import catalog, foldfile
 from steelsight.evaluation import cells as on_disk
 from steelsight.runtime.classifier import RUN_FILE, load
 from steelsight.training import recipe as recipes
+from steelsight.training.boxes import learned_from_boxes
 from steelsight.training.export import export
 from steelsight.training.familiar import familiarity
 from steelsight.training.fit import CHECKPOINT, create_network
 from steelsight.training.pictures import Pictures
 
 
-def again(cells: Path, data: Path) -> None:
+def again(cells: Path, data: Path, boxes: bool) -> None:
     samples, root = catalog.read(data).samples, catalog.root_of(data)
+    if boxes:
+        samples = with_boxes(samples, data)
     assigned, _ = foldfile.match_samples(samples, root, cells / on_disk.FOLDS)
     for cell in on_disk.done(cells):
         card = load(cell.folder).card
@@ -31,9 +36,15 @@ def again(cells: Path, data: Path) -> None:
         apart = {cell.fold, foldfile.UNUSED}
         training = [sample for sample, entry in zip(samples, assigned, strict=True) if entry.fold not in apart]
         strangeness = familiarity(network, training, card.classes, card.size[0])
-        export(network, card, cell.folder / RUN_FILE, Pictures(samples), strangeness)
+        where = learned_from_boxes(network, training, card.classes, card.size[0])
+        export(network, card, cell.folder / RUN_FILE, Pictures(samples), strangeness, where)
         print(cell.folder, flush=True)
 
 
 if __name__ == "__main__":
-    again(Path(sys.argv[1]), Path(sys.argv[2]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cells", type=Path)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--boxes", action="store_true")
+    asked = parser.parse_args()
+    again(asked.cells, asked.data, asked.boxes)

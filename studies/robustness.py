@@ -25,7 +25,8 @@ FOREIGN = ("photographs", "drawn", "no steel", "clean")
 def page() -> str:
     """The page's text."""
     sections = [*_harsh(_read("robustness")), *_calibration(_read("robustness")), *_unknown(_read("unknown"))]
-    return around(ROOT / "studies" / "robustness.md", [*sections, *_where(_read("where"))])
+    where = _where(_read("where"), _read("where", "-boxes"))
+    return around(ROOT / "studies" / "robustness.md", [*sections, *where])
 
 
 def plots() -> None:
@@ -47,9 +48,9 @@ def harsh_of(found: Mapping[str, Any]) -> HarshScores:
     )
 
 
-def _read(kind: str) -> dict[str, Any]:
+def _read(kind: str, what: str = "") -> dict[str, Any]:
     """What was measured, by network."""
-    paths = {name: RESULTS / kind / f"{name}.json" for name in MODELS}
+    paths = {name: RESULTS / kind / f"{name}{what}.json" for name in MODELS}
     return {name: json.loads(path.read_text(encoding="utf-8")) for name, path in paths.items() if path.exists()}
 
 
@@ -164,17 +165,21 @@ def _pair(by_score: Mapping[str, Mapping[str, Any]], scores: Sequence[str]) -> l
     ]
 
 
-def _where(found: Mapping[str, Any]) -> list[str]:
+def _where(found: Mapping[str, Any], from_boxes: Mapping[str, Any]) -> list[str]:
     sheet = (
         "![Regions and heat on drawn steel](robustness/shown.png)\n\nThe three strongest regions, red the first, and "
         "the heat below, on drawn steel that the model has not learned (`python studies/shown.py`)."
     )
-    return [*(_place(name, each) for name, each in found.items()), sheet + "\n"] if found else []
+    return [*(_place(name, each, from_boxes[name]) for name, each in found.items()), sheet + "\n"] if found else []
 
 
-def _place(name: str, each: Mapping[str, Any]) -> str:
-    alone = {f"`{name}`, the class map alone": each["class_map_alone"]} if "class_map_alone" in each else {}
-    ways = {f"`{name}`, constants chosen by boxes of validation parts": each["model"], **alone, **each["baselines"]}
+def _place(name: str, each: Mapping[str, Any], from_boxes: Mapping[str, Any]) -> str:
+    ways = {
+        f"`{name}`, learned from the boxes of its training pictures": from_boxes["model"],
+        f"`{name}` without boxes, constants chosen by boxes of validation parts": each["model"],
+        f"`{name}` without boxes, the class map alone": each["class_map_alone"],
+        **each["baselines"],
+    }
     rows = [
         [
             way,
@@ -186,19 +191,23 @@ def _place(name: str, each: Mapping[str, Any]) -> str:
     by_class = [
         [
             f"`{label}`",
-            *(f"{100 * each['model'][key][label]:.1f}" for key in ("pointing", "overlap_30", "overlap_50")),
-            f"{100 * each['mask_overlap'][label]:.1f}" if label in each["mask_overlap"] else "no masks",
+            *(f"{100 * from_boxes['model'][key][label]:.1f}" for key in ("pointing", "overlap_30", "overlap_50")),
+            *(f"{100 * way['mask_overlap'][label]:.1f}" if masks else "no masks" for way in (from_boxes, each)),
         ]
-        for label in each["model"]["pointing"]
+        for label in from_boxes["model"]["pointing"]
+        for masks in [label in each["mask_overlap"]]
     ]
-    several = each["several"]
+    several = from_boxes["several"]
     words = (
         f"{MODELS[name]}'s regions against NEU-DET's boxes of the same pictures, of the predicted class, means "
         "over the classes: the place to look at first lies in a box; the strongest region overlaps one by 0.3 and by "
         f"0.5 (intersection over union); average precision over all boxes. `python studies/where.py {name} {name}`. "
-        "The networks learned from labels of whole pictures alone. That regions come from what differs in the early "
-        "features, and the few constants of `runtime/regions.py`, were chosen by the boxes of validation parts; "
-        "nothing was chosen by masks."
+        "The networks learned from labels of whole pictures alone, and their answers are the same in all rows. In the "
+        "first row a file has learned besides, from NEU-DET's boxes of its own training pictures, which places are "
+        "inside (`python studies/again.py CELLS DATA --boxes`); shipped files have learned it from those of all "
+        "pictures, and `steelsight train` does where a folder has boxes. Without boxes regions come from what differs "
+        "in the early features. The few constants of `runtime/regions.py` were chosen by the boxes of validation "
+        "parts; nothing was chosen by masks."
     )
     further = (
         f"{several['pictures']} pictures have a box of another class too; a region of that class was shown besides in "
@@ -207,7 +216,8 @@ def _place(name: str, each: Mapping[str, Any]) -> str:
         "pictures that the models of the other folds held out."
     )
     heads = ["regions", "pointing, %", "overlap 0.3, %", "overlap 0.5, %", "AP at 0.3", "AP at 0.5"]
-    classes = ["class", "pointing, %", "overlap 0.3, %", "overlap 0.5, %", "overlap of pixels with masks, %"]
+    masks = ["pixels against masks, %", "the same without boxes, %"]
+    classes = ["class, learned from boxes", "pointing, %", "overlap 0.3, %", "overlap 0.5, %", *masks]
     return _section(f"Where {MODELS[name]} looks", words, _table(heads, rows), _table(classes, by_class), further)
 
 

@@ -2,7 +2,8 @@
 
 Writes weights/NAME.onnx, whose card gives the scores of the siblings that STUDY has trained. With the folder of a
 finished run the weights are its own, and weights/NAME.safetensors is written too, for `timm.create_model(...,
-pretrained=True)`. With a folder of pictures the file is exported anew from those weights, and checked on the pictures.
+pretrained=True)`. With a folder of pictures the file is exported anew from those weights, and checked on the pictures;
+where defects are it learns from NEU-DET's boxes of them.
 With neither only the scores on the card are brought up to date. With the runs of the siblings and the pictures, what
 they said of their test parts gives the temperature and the thresholds.
 """
@@ -16,6 +17,7 @@ from pathlib import Path
 import timm
 import torch
 from safetensors.torch import load_file, save_file
+from where import with_boxes
 
 import steelsight.models  # noqa: F401  (registers the networks)
 from steelsight.data import catalog, foldfile
@@ -23,6 +25,7 @@ from steelsight.evaluation import archive, studies
 from steelsight.models.grey import GreyNetwork
 from steelsight.records import Card
 from steelsight.runtime.classifier import STRANGENESS, load
+from steelsight.training.boxes import learned_from_boxes
 from steelsight.training.export import export, write_card
 from steelsight.training.familiar import as_it_is, calibrated, changed_roughly, familiarity, held_out_by_cells
 from steelsight.training.fit import CHECKPOINT
@@ -49,10 +52,11 @@ def export_again(name: str, data: Path) -> None:
     card = load(WEIGHTS / f"{name}.onnx").card
     network = timm.create_model(card.model, pretrained=True, num_classes=len(card.classes), in_chans=1)
     network.load_state_dict(load_file(WEIGHTS / f"{name}.safetensors"))
-    grey, samples = GreyNetwork(network, 1), catalog.read(data).samples
+    grey, samples = GreyNetwork(network, 1), with_boxes(catalog.read(data).samples, data)
     known = STRANGENESS in card.thresholds  # without a threshold it would be worked out for nobody
     strangeness = familiarity(grey, samples, card.classes, card.size[0]) if known else None
-    export(grey, card, WEIGHTS / f"{name}.onnx", Pictures(samples), strangeness)
+    boxes = learned_from_boxes(grey, samples, card.classes, card.size[0])
+    export(grey, card, WEIGHTS / f"{name}.onnx", Pictures(samples), strangeness, boxes)
 
 
 def calibrate(name: str, cells: Path, data: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,6 @@ from PIL import Image, ImageDraw
 from steelsight.data import catalog, synthetic
 from steelsight.images import decode, resize
 from steelsight.records import CLEAN, GreyImage, Region
-from steelsight.runtime import regions
 from steelsight.runtime.classifier import load
 
 SIDE, GAP, HEAD = 200, 6, 16
@@ -43,25 +43,25 @@ def pictures(data: str) -> Iterator[tuple[str, GreyImage, tuple[Region, ...]]]:
 
 
 def draw(out: Path, data: str) -> None:
-    classifier = load()
+    model = load()
+    classifier = model.with_card(replace(model.card, thresholds={}))
     shown = list(pictures(data))
     sheet = Image.new("RGB", (len(shown) * (SIDE + GAP), 2 * (SIDE + GAP) + HEAD), "white")
     pen = ImageDraw.Draw(sheet)
     for number, (label, grey, boxes) in enumerate(shown):
-        output = classifier.output([grey])
-        assert output.features is not None
-        heat = regions.contrast_for(output.class_maps[0], int(output.logits[0].argmax()), output.features[0])
+        (seen,) = classifier.predict(grey)
+        assert seen.heat is not None
         picture = Image.fromarray(grey).convert("RGB")
         marker = ImageDraw.Draw(picture)
         for box in boxes:
             _outline(marker, box, "lime")
-        found = regions.find(heat, label, 1.0, grey.shape)[:MOST]
+        found = seen.regions[:MOST]
         for region in found[::-1]:
             _outline(marker, region, "red" if region is found[0] else "orange")
         left = number * (SIDE + GAP)
         pen.text((left + 2, 2), label.replace("_", " "), fill="black")
         sheet.paste(picture.resize((SIDE, SIDE)), (left, HEAD))
-        warmth = resize((255 * heat).round().astype(np.uint8), (SIDE, SIDE))
+        warmth = resize((255 * seen.heat).round().astype(np.uint8), (SIDE, SIDE))
         sheet.paste(Image.fromarray(warmth).convert("RGB"), (left, HEAD + SIDE + GAP))
     out.parent.mkdir(parents=True, exist_ok=True)
     sheet.quantize(colors=96).save(out, optimize=True)

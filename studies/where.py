@@ -1,8 +1,9 @@
 """Whether networks show the defect where it is: `python studies/where.py STUDY NETWORK [--runs RUNS] [--data DATA]`.
 
 Leak-free test pictures of NEU-CLS against NEU-DET's boxes of the same pictures and the masks of SD-saliency-900, both
-beside the folder of NEU-CLS. Labels of whole pictures are all that the networks learned from; what of the regions was
-chosen by boxes of validation parts, the page on robustness says. Writes results/where/NETWORK.json.
+beside the folder of NEU-CLS. Writes results/where/NETWORK.json of files that know no boxes: their networks learned from
+labels of whole pictures alone, and what of the regions was chosen by boxes of validation parts, the page on robustness
+says. Of files that `python studies/again.py CELLS DATA --boxes` made, writes results/where/NETWORK-boxes.json.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import measured
 import numpy as np
 from PIL import Image
 
+from steelsight import images
 from steelsight.data import catalog, foldfile
 from steelsight.evaluation import studies
 from steelsight.evaluation.calibration import alarm_threshold
@@ -49,6 +51,12 @@ def boxes_of(folder: Path) -> dict[str, tuple[Region, ...]]:
         label, _, number = sample.path.stem.rpartition("_")
         found[f"{of_class[label]}_{number}"] = sample.boxes
     return found
+
+
+def with_boxes(samples: Sequence[Sample], data: Path) -> tuple[Sample, ...]:
+    """The pictures of NEU-CLS with the boxes that NEU-DET, beside its folder, has of them."""
+    boxes = boxes_of(data.parent / "neu-det")
+    return tuple(replace(sample, boxes=boxes.get(sample.path.stem, ())) for sample in samples)
 
 
 def shown(sample: Sample, prediction: Prediction, boxes: tuple[Region, ...]) -> Shown:
@@ -107,8 +115,8 @@ def several(
 
 def run(name: str, network: str, runs: Path, data: Path) -> None:
     study, root = studies.load(STUDIES, name), catalog.root_of(data)
-    samples = catalog.read(data).samples
-    boxes = boxes_of(data.parent / "neu-det")
+    samples = with_boxes(catalog.read(data).samples, data)
+    boxes = {sample.path.stem: sample.boxes for sample in samples}
     assigned, _ = foldfile.match_samples(samples, root, STUDIES / "folds" / f"{studies.GROUPS}.csv")
     places = {fold: runs / study.recipe / network / studies.GROUPS / f"fold-{fold}-seed-0" for fold in range(5)}
     tested = {
@@ -140,7 +148,10 @@ def run(name: str, network: str, runs: Path, data: Path) -> None:
         "several": several(pairs, boxes),
         "provenance": provenance(),
     }
-    out = STUDIES / "results" / "where" / f"{network}.json"
+    from_boxes = {model.output([images.decode(samples[0].path)]).inside is not None for model in models.values()}
+    if len(from_boxes) > 1:
+        raise SystemExit(f"{runs}: some files have learned from boxes and some have not; make them alike by again.py.")
+    out = STUDIES / "results" / "where" / f"{network}{'-boxes' if from_boxes.pop() else ''}.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     write_json(out, result)
     print(result["model"]["macro"], result["mask_overlap"], result["several"])

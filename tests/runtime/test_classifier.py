@@ -168,12 +168,17 @@ def test_a_card_that_does_not_fit_the_graph_is_refused(
             steelsight.load(changed(model_file, tmp_path, cards.dumps(wrong)))
 
 
-def test_features_without_places_are_refused(model_file: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "source"), [("features", "logits"), ("inside", "logits"), ("inside", "features")], ids=" from ".join
+)
+def test_what_tells_where_is_refused_without_places_or_of_other_classes(
+    name: str, source: str, model_file: Path, tmp_path: Path
+) -> None:
     model = onnx.load(model_file)
     del model.graph.output[2:]
-    value = onnx.helper.make_tensor_value_info("features", onnx.TensorProto.FLOAT, ["batch", "classes"])
-    model.graph.output.append(value)
-    model.graph.node.append(onnx.helper.make_node("Identity", ["logits"], ["features"]))
+    sides = ["batch", 3] if source == "logits" else ["batch", 24, "rows", "columns"]
+    model.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, sides))
+    model.graph.node.append(onnx.helper.make_node("Identity", ["seen" if source == "features" else source], [name]))
     for node in model.graph.node[:-1]:
         node.output[:] = ["seen" if name == "features" else name for name in node.output]
         node.input[:] = ["seen" if name == "features" else name for name in node.input]

@@ -16,11 +16,13 @@ from steelsight.runtime.regions import (
     components,
     contrast,
     contrast_for,
+    evidence_inside,
     find,
     heat_of,
     lead_of_another,
     of_others,
     point,
+    softened,
     threshold,
 )
 
@@ -145,6 +147,40 @@ def test_a_stray_place_does_not_widen_a_region() -> None:
 def test_blur_is_that_of_scipy_with_nothing_beyond_the_edges(heat: np.ndarray, width: float) -> None:
     expected = gaussian_filter(heat.astype(np.float64), width, mode="constant", truncate=12)
     np.testing.assert_allclose(blurred(heat, width), expected, atol=1e-4)
+
+
+@given(
+    hnp.arrays(np.float32, hnp.array_shapes(min_dims=2, max_dims=2, max_side=14), elements=st.floats(0, 1, width=32))
+)
+def test_softened_is_the_mean_of_what_scipy_weighs_inside_the_picture(values: np.ndarray) -> None:
+    held, weighed = (
+        gaussian_filter(each.astype(np.float64), 1.0, mode="constant", truncate=12)
+        for each in (values, np.ones_like(values))
+    )
+    np.testing.assert_allclose(softened(values), held / weighed, atol=1e-4)
+
+
+def test_the_inside_of_boxes_is_a_region_and_looked_at_first_in_its_middle() -> None:
+    logits = np.full((25, 25), -4, np.float32)
+    logits[5:12, 10:20] = 4
+    logits[20, 3] = 4  # a speck, softened away
+    seen = evidence_inside(logits, "patches", 0.9, (200, 400))
+    (region,) = seen.regions
+    assert abs(region.x - 160) <= 16
+    assert abs(region.y - 40) <= 8
+    assert abs(region.width - 160) <= 32
+    assert abs(region.height - 56) <= 16
+    assert seen.point is not None
+    assert region.x < seen.point[0] < region.x + region.width
+    assert region.y < seen.point[1] < region.y + region.height
+
+
+def test_nothing_is_shown_of_clean_steel_or_where_every_place_is_alike() -> None:
+    alike = np.full((25, 25), 3, np.float32)
+    seen = evidence_inside(alike, "patches", 0.9, (200, 200))
+    assert (seen.regions, seen.point) == ((), None)
+    alike[3:9, 3:9] = 9
+    assert evidence_inside(alike, "clean", 0.9, (200, 200)).heat is None
 
 
 def test_the_place_to_look_at_first_is_in_the_thick_of_the_heat() -> None:

@@ -22,7 +22,18 @@ from steelsight.images import ImageError
 from steelsight.records import UNKNOWN, Card, Evidence, FloatArray, GreyImage, Prediction, Scan, SteelsightError
 from steelsight.runtime import card as cards
 from steelsight.runtime import regions, scanning
-from steelsight.runtime.engines import FEATURES, OUTPUTS, Batch, Engine, OnnxRuntime, Output, cores, scanner, start
+from steelsight.runtime.engines import (
+    FEATURES,
+    INSIDE,
+    OUTPUTS,
+    Batch,
+    Engine,
+    OnnxRuntime,
+    Output,
+    cores,
+    scanner,
+    start,
+)
 
 DEFAULT_MODEL = "millnet-neu"
 RUN_FILE = "model.onnx"
@@ -120,11 +131,11 @@ class Classifier:
         With the strangeness (n,) of the pictures, and a card that says so, the stranger a picture is the less sure it
         is judged.
         """
-        scaled = logits.astype(np.float64) / self.card.temperature
+        scaled = logits / np.float32(self.card.temperature)
         if strangeness is not None and DOUBT in self.card.thresholds:
             scaled /= doubt(strangeness, self.card.thresholds[DOUBT])[:, None]
         shares = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-        return (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)  # type: ignore[no-any-return]
+        return shares / shares.sum(axis=1, keepdims=True)  # type: ignore[no-any-return]
 
     def scan(self, strip: Source) -> Scan:
         """A picture of any width and height up to 100 million pixels, as of a strip -> class map and regions.
@@ -175,16 +186,19 @@ class Classifier:
         names = [_name(source, number) for number, source in batch]
         decoded = [_decode(source, name) for name, (_, source) in zip(names, batch, strict=True)]
         greys = [entry for entry in decoded if not isinstance(entry, ImageError)]
-        answers: Iterator[tuple[FloatArray, FloatArray, float | None, FloatArray | None]] = iter(())
+        answers: Iterator[Prediction] = iter(())
         if greys:
-            logits, maps, strangeness, features = engine.run(self._batch(greys))
-            strange = [None] * len(greys) if strangeness is None else strangeness.tolist()
-            seen = [None] * len(greys) if features is None else features
-            answers = zip(self.probabilities(logits, strangeness), maps, strange, seen, strict=True)
+            output = engine.run(self._batch(greys))
+            shares = self.probabilities(output.logits, output.strangeness)
+            read = ((name, each) for name, each in zip(names, decoded, strict=True) if not isinstance(each, ImageError))
+            answers = (
+                self._prediction(name, grey.shape, shares[number], output, number)
+                for number, (name, grey) in enumerate(read)
+            )
         return [
             (Prediction(name, None, None, error=str(entry)), None)
             if isinstance(entry, ImageError)
-            else (self._prediction(name, entry.shape, *next(answers)), entry)
+            else (next(answers), entry)
             for name, entry in zip(names, decoded, strict=True)
         ]
 
@@ -193,10 +207,12 @@ class Classifier:
         name: str,
         size: tuple[int, int],
         shares: FloatArray,
-        class_map: FloatArray,
-        strangeness: float | None,
-        features: FloatArray | None,
+        output: Output,
+        number: int,
     ) -> Prediction:
+        """Of the picture of this number in the output's batch."""
+        class_map = output.class_maps[number]
+        strangeness = None if output.strangeness is None else float(output.strangeness[number])
         scores = dict(zip(self.classes, shares.tolist(), strict=True))
         best = int(shares.argmax())
         label = self.classes[best]
@@ -205,18 +221,24 @@ class Classifier:
             return Prediction(name, UNKNOWN, confidence, scores, class_map=class_map, strangeness=strangeness)
 
         def find() -> Evidence:
-            heat = (
-                regions.heat_of(class_map, best)
-                if features is None
-                else regions.contrast_for(class_map, best, features)
-            )
-            seen = regions.evidence(heat, label, confidence, size)
+            seen = _evidence(output, number, best, label, confidence, size)
             if self._least_lead == math.inf:
                 return seen
             others = regions.of_others(class_map, best, scores, self._least_lead, size)
             return replace(seen, regions=(*seen.regions, *others))
 
         return Prediction(name, label, confidence, scores, class_map=class_map, strangeness=strangeness, find=find)
+
+
+def _evidence(output: Output, number: int, best: int, label: str, confidence: float, size: tuple[int, int]) -> Evidence:
+    """By what the file gives for it: the inside of boxes, else features, else the class map."""
+    if output.inside is not None:
+        return regions.evidence_inside(output.inside[number, best], label, confidence, size)
+    class_map = output.class_maps[number]
+    if output.features is None:
+        return regions.evidence(regions.heat_of(class_map, best), label, confidence, size)
+    heat = regions.contrast_for(class_map, best, output.features[number])
+    return regions.evidence(heat, label, confidence, size)
 
 
 def doubt(strangeness: npt.NDArray[np.floating], power: float) -> npt.NDArray[np.float64]:
@@ -283,8 +305,11 @@ def _check_graph(graph: OnnxRuntime, card: Card, path: Path) -> None:
         and not isinstance(shapes[0][0], int)  # any number of pictures
         and len(graph.inputs) == 1
         and REQUIRED <= graph.outputs.keys() <= set(OUTPUTS)
-        and all(len(graph.outputs[name]) > 1 and graph.outputs[name][1] == len(card.classes) for name in REQUIRED)
-        and len(graph.outputs.get(FEATURES, range(4))) == 4
+        and all(
+            len(graph.outputs[name]) > 1 and graph.outputs[name][1] == len(card.classes)
+            for name in (REQUIRED | {INSIDE}) & graph.outputs.keys()
+        )
+        and all(len(graph.outputs[name]) == 4 for name in {FEATURES, INSIDE} & graph.outputs.keys())
     )
     if not fits:
         raise SteelsightError(f"{path}: the graph does not fit the model's card; export the model again.")

@@ -18,11 +18,13 @@ Batch = npt.NDArray[np.uint8]
 """Grey levels, shape (pictures, 1, height, width)."""
 
 
-OUTPUTS = {"logits": "logits", "class_map": "class_maps", "strangeness": "strangeness", "features": "features"}
-"""What a graph may give, and what that is called here; the last two are optional."""
-FEATURES = "features"
-"""The output that tells where."""
-MAPS = ("class_map", FEATURES)
+FEATURES, INSIDE = "features", "inside"
+"""Outputs that tell where: one of the two, or neither."""
+OUTPUTS = {"logits": "logits", "class_map": "class_maps", "strangeness": "strangeness"} | {
+    each: each for each in (FEATURES, INSIDE)
+}
+"""What a graph may give, and what that is called here; the first two it must."""
+MAPS = ("class_map", FEATURES, INSIDE)
 """Outputs of which a larger picture has more."""
 
 
@@ -37,6 +39,9 @@ class Output(NamedTuple):
     """How far each picture is from all that the model knows, shape (pictures,), where the file can tell."""
     features: FloatArray | None = None
     """What the first layers see, shape (pictures, channels, rows, columns), where the file tells."""
+    inside: FloatArray | None = None
+    """How surely, in logits, a place is inside a defect of each class, shape (pictures, classes, rows, columns), where
+    the model has learned from boxes."""
 
 
 class Engine(Protocol):

@@ -2,13 +2,14 @@
 
 A network learns from labels of whole pictures, and what tells its classes apart is often the steel around a defect. The
 defect itself is what does not look like the rest of its picture, in the features of the first layers. Where the file
-gives these, they are asked first, and the class map has half a say; else the class map alone.
+gives these, they are asked first, and the class map has half a say; else the class map alone. A model that has learned
+from boxes is asked for their inside instead.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,17 +18,13 @@ from steelsight.records import CLEAN, Evidence, FloatArray, Region
 
 SAY = 0.5
 """What is left of the contrast where another class leads, against what is added where the label does most."""
-APART = 3
-"""Places of a region are at most so far from the next: two cool ones between them do not part it."""
 SOFT = 1.0
-"""Standard deviation, in places, of the blur that takes single places out of the contrast."""
+"""Standard deviation, in places, of the blur that takes single places out of heat."""
 AROUND = 0.1
 """Standard deviation of the surroundings that have a say in which place is to be looked at first; a share of a side."""
 MIDDLE = 0.56
 """Standard deviation of how much more the middle is believed than the edge, where a place has seen only one half of its
 surroundings; a share of a side."""
-TAIL = 0.04
-"""Share of a region's heat that may lie beyond each side of its frame: a stray place does not widen it."""
 MOST = 20
 LEAST = 0.03
 """A region besides the strongest has at least so much of what is hot; smaller ones cost the eye and find no defect."""
@@ -36,11 +33,42 @@ Places = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
 """Rows and columns."""
 
 
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How regions are cut out of heat."""
+
+    apart: int
+    """Places of a region are at most so far from the next."""
+    tail: float
+    """Share of a region's heat that may lie beyond each side of its frame: a stray place does not widen it."""
+
+
+LOOSE = Cut(apart=3, tail=0.04)
+"""What stands out are parts of a defect: two cool places between them do not part it."""
+CLOSE = Cut(apart=1, tail=0.02)
+"""The inside of boxes holds together by itself."""
+
+
 def evidence(heat: FloatArray, label: str, confidence: float, size: tuple[int, int]) -> Evidence:
     """Heat and regions of a picture called `label`; none of clean steel."""
     if label in CLEAN:
         return Evidence()
     return Evidence(find(heat, label, confidence, size), heat, point(heat, size))
+
+
+def evidence_inside(logits: FloatArray, label: str, confidence: float, size: tuple[int, int]) -> Evidence:
+    """As `evidence`, from what a model that has learned from boxes says of each place, (h, w)."""
+    if label in CLEAN:
+        return Evidence()
+    sure = inside(logits)
+    heat = _above_the_mean(sure)
+    first = _pixel(softened(sure), size) if heat.any() else None
+    return Evidence(find(heat, label, confidence, size, CLOSE), heat, first)
+
+
+def inside(logits: FloatArray) -> FloatArray:
+    """How surely each place is inside a defect, 0..1, shape (h, w), from the logits of single places."""
+    return np.asarray(1 / (1 + np.exp(-softened(logits))), np.float32)
 
 
 def point(heat: FloatArray, size: tuple[int, int]) -> tuple[int, int] | None:
@@ -51,8 +79,12 @@ def point(heat: FloatArray, size: tuple[int, int]) -> tuple[int, int] | None:
     if not heat.max() > 0:
         return None
     down, along = (np.exp(-(_from_the_middle(side) ** 2) / 2) for side in heat.shape)
-    gathered = blurred(np.sqrt(heat), AROUND * min(heat.shape)) * np.outer(down, along)
-    row, column = np.unravel_index(int(gathered.argmax()), heat.shape)
+    return _pixel(blurred(np.sqrt(heat), AROUND * min(heat.shape)) * np.outer(down, along), size)
+
+
+def _pixel(heat: FloatArray, size: tuple[int, int]) -> tuple[int, int]:
+    """The middle of the hottest place, x and y in pixels of the original (height, width)."""
+    row, column = np.unravel_index(int(heat.argmax()), heat.shape)
     return _middle_of(int(column), heat.shape[1], size[1]), _middle_of(int(row), heat.shape[0], size[0])
 
 
@@ -68,6 +100,13 @@ def blurred(heat: FloatArray, width: float) -> FloatArray:
     """Blurred by a Gaussian of this standard deviation in places; nothing is hot beyond the edges."""
     down, along = (_nearness(side, width) for side in heat.shape)
     return np.asarray(down @ heat @ along, np.float32)
+
+
+def softened(values: FloatArray) -> FloatArray:
+    """Places (..., h, w), each the mean of those around it, the nearer the more."""
+    down, along = (_nearness(side, SOFT) for side in values.shape[-2:])
+    rows, columns = (near / near.sum(axis=1, keepdims=True) for near in (down, along))
+    return np.asarray(rows @ values @ columns.T, np.float32)
 
 
 def _nearness(side: int, width: float) -> FloatArray:
@@ -146,7 +185,9 @@ def _leaders(class_map: FloatArray) -> tuple[npt.NDArray[np.intp], FloatArray]:
     return class_map.argmax(axis=0), first - second
 
 
-def find(heat: FloatArray, label: str, confidence: float, size: tuple[int, int]) -> tuple[Region, ...]:
+def find(
+    heat: FloatArray, label: str, confidence: float, size: tuple[int, int], cut: Cut = LOOSE
+) -> tuple[Region, ...]:
     """Rectangles around most of the heat that lies together, strongest first, at most 20, none with next to no heat.
 
     size: height and width of the original picture; regions are in its pixels. A region's score is the picture's
@@ -155,20 +196,20 @@ def find(heat: FloatArray, label: str, confidence: float, size: tuple[int, int])
     hot = heat >= threshold(heat)
     total = float(heat[hot].sum())
     found = [
-        frame(_most_of(places, heat), heat.shape, size, label, confidence * float(heat[places].sum()) / total)
-        for places in components(hot, APART)
+        frame(_most_of(places, heat, cut.tail), heat.shape, size, label, confidence * float(heat[places].sum()) / total)
+        for places in components(hot, cut.apart)
     ]
     ranked = sorted(found, key=lambda region: -region.score)[:MOST]
     return tuple(region for region in ranked if region is ranked[0] or region.score >= LEAST * confidence)
 
 
-def _most_of(places: Places, heat: FloatArray) -> Places:
+def _most_of(places: Places, heat: FloatArray, tail: float) -> Places:
     """The first and the last row and column that hold the heat of these places but its tails."""
     first, last = [], []
     for along in places:
         below = np.bincount(along, weights=heat[places]).cumsum()
-        first.append(int(np.searchsorted(below, TAIL * below[-1])))
-        last.append(int(np.searchsorted(below, (1 - TAIL) * below[-1])))
+        first.append(int(np.searchsorted(below, tail * below[-1])))
+        last.append(int(np.searchsorted(below, (1 - tail) * below[-1])))
     rows, columns = (np.array(ends, np.intp) for ends in zip(first, last, strict=True))
     return rows, columns
 

@@ -21,7 +21,7 @@ from steelsight.models.strangeness import Strangeness
 from steelsight.records import Card, SteelsightError
 from steelsight.runtime import card as cards
 from steelsight.runtime.classifier import load
-from steelsight.runtime.engines import MAPS
+from steelsight.runtime.engines import FEATURES, INSIDE, MAPS
 from steelsight.training.pictures import Pictures
 
 TOLERANCE = 1e-4
@@ -31,28 +31,38 @@ ALIKE = 1e-3
 
 
 class _Graph(nn.Module):
-    """uint8 grey levels -> logits, class map and, where the model can tell, strangeness and the features that tell
-    where: what the file computes."""
+    """uint8 grey levels -> logits, class map and, where the model can tell, strangeness and what tells where: what the
+    file computes."""
 
-    def __init__(self, network: GreyNetwork, strangeness: Strangeness | None) -> None:
+    def __init__(self, network: GreyNetwork, strangeness: Strangeness | None, boxes: nn.Module | None) -> None:
         super().__init__()
-        self.network, self.strangeness = network, strangeness
+        self.network, self.strangeness, self.boxes = network, strangeness, boxes
 
     def forward(self, grey: Tensor) -> dict[str, Tensor]:
         logits, class_map, levels = self.network.with_levels(grey.float())
+        features = fine(levels, grey.shape[2])
+        where = (FEATURES, features) if self.boxes is None else (INSIDE, self.boxes(features))
         given = {
             "logits": logits,
             "class_map": class_map,
             "strangeness": None if self.strangeness is None else self.strangeness(looks(levels)),
-            "features": fine(levels, grey.shape[2]),
+            where[0]: where[1],
         }
         return {name: value for name, value in given.items() if value is not None}
 
 
 def export(
-    network: GreyNetwork, card: Card, path: Path, pictures: Pictures, strangeness: Strangeness | None = None
+    network: GreyNetwork,
+    card: Card,
+    path: Path,
+    pictures: Pictures,
+    strangeness: Strangeness | None = None,
+    boxes: nn.Module | None = None,
 ) -> float:
     """Writes the file and returns the largest difference of a logit between file and network over the pictures.
+
+    boxes: what `training.boxes.learned_from_boxes` gave. The file then tells by it where a defect is, else by the
+    features themselves.
 
     Raises SteelsightError, and leaves no file, if one decision differs, logits do by more than rounding can, or a class
     map's mean is not the logits.
@@ -63,7 +73,7 @@ def export(
     if field:
         card = replace(card, stride=field.stride, reach=field.reach)
     draft = path.with_suffix(".onnx.new")
-    _write(_Graph(folded(network), strangeness).eval(), card, draft)
+    _write(_Graph(folded(network), strangeness, boxes).eval(), card, draft)
     try:
         difference = _verify(draft, pictures, expected)
         if field:

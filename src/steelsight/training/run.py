@@ -22,6 +22,7 @@ from steelsight.evaluation.provenance import provenance
 from steelsight.records import UNKNOWN, Card, Sample, Scores, SteelsightError
 from steelsight.runtime.classifier import RUN_FILE, load
 from steelsight.training import recipe as recipes
+from steelsight.training.boxes import learned_from_boxes
 from steelsight.training.export import export, write_card
 from steelsight.training.familiar import calibrated, changed_roughly, familiarity, held_out
 from steelsight.training.fit import CHECKPOINT, Fitted, fit, make_fabric, step_costs
@@ -200,7 +201,8 @@ def _finish(fitted: Fitted, parts: Parts, recipe: Recipe, out: Path, learned_fro
     card = _card(fitted, parts, recipe, learned_from)
     everything = Pictures([*parts.training, *parts.validation, *parts.test])
     strangeness = familiarity(fitted.network, parts.training, parts.classes, recipe.size)
-    difference = export(fitted.network, card, out / RUN_FILE, everything, strangeness)
+    boxes = learned_from_boxes(fitted.network, parts.training, parts.classes, recipe.size)
+    difference = export(fitted.network, card, out / RUN_FILE, everything, strangeness, boxes)
     if parts.validation:
         _calibrate(out / RUN_FILE, parts.validation)
     scored_on, scored = ("test part", parts.test) if parts.test else ("validation part", parts.validation)
@@ -212,6 +214,7 @@ def _finish(fitted: Fitted, parts: Parts, recipe: Recipe, out: Path, learned_fro
         "Pictures": f"{len(parts.training)} training, {len(parts.validation)} validation, {len(parts.test)} test",
         "Chosen epoch": f"{fitted.best_epoch} of {recipe.epochs}",
         "Minutes": f"{sum(figures['seconds'] for figures in fitted.history) / 60:.1f}",
+        "Regions": "what stands out of the picture" if boxes is None else "learned from the boxes of training pictures",
         "Scored on": f"{scored_on}, the exported file",
         "File against network": f"all decisions equal on {len(everything)} pictures, logits within {difference:.1e}",
     }
