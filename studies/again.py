@@ -1,7 +1,8 @@
 """Exports finished cells anew from their checkpoints: `python studies/again.py CELLS DATA [--boxes]`.
 
 A file of an older version lacks what later ones add, as how strange a picture is. The weights stay, so the answers do.
-With --boxes the files learn where defects are from NEU-DET's boxes of their own training pictures.
+Temperature and thresholds on the cards stay as well. With --boxes the files learn where defects are, from NEU-DET's
+boxes of their own training pictures.
 """
 
 from __future__ import annotations

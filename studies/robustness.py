@@ -192,10 +192,10 @@ def _place(name: str, each: Mapping[str, Any], from_boxes: Mapping[str, Any]) ->
         [
             f"`{label}`",
             *(f"{100 * from_boxes['model'][key][label]:.1f}" for key in ("pointing", "overlap_30", "overlap_50")),
-            *(f"{100 * way['mask_overlap'][label]:.1f}" if masks else "no masks" for way in (from_boxes, each)),
+            f"{100 * each['model']['pointing'][label]:.1f}",
+            *(_share(way["mask_overlap"].get(label)) for way in (from_boxes, each)),
         ]
         for label in from_boxes["model"]["pointing"]
-        for masks in [label in each["mask_overlap"]]
     ]
     several = from_boxes["several"]
     words = (
@@ -216,9 +216,13 @@ def _place(name: str, each: Mapping[str, Any], from_boxes: Mapping[str, Any]) ->
         "pictures that the models of the other folds held out."
     )
     heads = ["regions", "pointing, %", "overlap 0.3, %", "overlap 0.5, %", "AP at 0.3", "AP at 0.5"]
-    masks = ["pixels against masks, %", "the same without boxes, %"]
+    masks = ["pointing without boxes, %", "pixels against masks, %", "the same without boxes, %"]
     classes = ["class, learned from boxes", "pointing, %", "overlap 0.3, %", "overlap 0.5, %", *masks]
     return _section(f"Where {MODELS[name]} looks", words, _table(heads, rows), _table(classes, by_class), further)
+
+
+def _share(value: float | None) -> str:
+    return "no masks" if value is None else f"{100 * value:.1f}"
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -34,8 +34,8 @@ from steelsight.training.pictures import Pictures
 STUDIES = Path(__file__).parent
 WEIGHTS = STUDIES.parent / "src" / "steelsight" / "weights"
 LICENCE = (
-    "Code: Apache-2.0. The weights were trained on NEU-CLS (Song and Yan 2013), whose owners state no licence; "
-    "see NOTICE."
+    "Code: Apache-2.0. The weights were trained on NEU-CLS and the boxes of NEU-DET (Song and Yan 2013), whose owners "
+    "state no licence; see NOTICE."
 )
 
 

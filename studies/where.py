@@ -56,7 +56,7 @@ def boxes_of(folder: Path) -> dict[str, tuple[Region, ...]]:
 def with_boxes(samples: Sequence[Sample], data: Path) -> tuple[Sample, ...]:
     """The pictures of NEU-CLS with the boxes that NEU-DET, beside its folder, has of them."""
     boxes = boxes_of(data.parent / "neu-det")
-    return tuple(replace(sample, boxes=boxes.get(sample.path.stem, ())) for sample in samples)
+    return tuple(replace(sample, boxes=boxes[sample.path.stem]) for sample in samples)
 
 
 def shown(sample: Sample, prediction: Prediction, boxes: tuple[Region, ...]) -> Shown:

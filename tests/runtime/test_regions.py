@@ -175,12 +175,22 @@ def test_the_inside_of_boxes_is_a_region_and_looked_at_first_in_its_middle() -> 
     assert region.y < seen.point[1] < region.y + region.height
 
 
-def test_nothing_is_shown_of_clean_steel_or_where_every_place_is_alike() -> None:
-    alike = np.full((25, 25), 3, np.float32)
-    seen = evidence_inside(alike, "patches", 0.9, (200, 200))
-    assert (seen.regions, seen.point) == ((), None)
-    alike[3:9, 3:9] = 9
-    assert evidence_inside(alike, "clean", 0.9, (200, 200)).heat is None
+@given(st.floats(-300, 300, width=32))
+def test_where_every_place_is_alike_the_whole_picture_is_the_region_or_none(level: float) -> None:
+    seen = evidence_inside(np.full((25, 25), level, np.float32), "patches", 0.9, (200, 300))
+    if abs(level) > 0.1:
+        whole = [(region.x, region.y, region.width, region.height) for region in seen.regions]
+        assert whole == ([(0, 0, 300, 200)] if level > 0 else [])
+        assert seen.point == ((150, 100) if level > 0 else None)
+
+
+@given(hnp.arrays(np.float32, (12, 12), elements=st.floats(-300, 300, width=32)))
+def test_regions_of_any_logits_lie_in_the_picture_and_are_none_of_clean_steel(logits: np.ndarray) -> None:
+    seen = evidence_inside(logits, "patches", 0.9, (120, 60))
+    for region in seen.regions:
+        assert 0 <= region.x < region.x + region.width <= 60
+        assert 0 <= region.y < region.y + region.height <= 120
+    assert evidence_inside(logits, "clean", 0.9, (120, 60)).heat is None
 
 
 def test_the_place_to_look_at_first_is_in_the_thick_of_the_heat() -> None:

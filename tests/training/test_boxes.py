@@ -61,9 +61,9 @@ def classifier(
 
 
 def test_places_are_inside_where_their_middle_is() -> None:
-    boxes = (Region("patches", 20, 0, 20, 10), Region("patches", 0, 30, 9, 10), Region("scratches", 0, 0, 40, 40))
+    boxes = (Region("patches", 20, 0, 20, 10), Region("patches", 0, 30, 29, 10), Region("scratches", 0, 0, 40, 40))
     found = inside_boxes(Sample(Path("x.png"), "patches", boxes), (40, 80), (4, 4))
-    assert np.argwhere(found).tolist() == [[0, 1]]  # a place of 20x10 pixels; the second box ends before a middle
+    assert np.argwhere(found).tolist() == [[0, 1], [3, 0]]  # of 20x10 pixels; the second box ends before a middle
 
 
 def test_the_inside_of_boxes_is_told_on_pictures_that_were_not_learned(
@@ -126,26 +126,44 @@ def test_a_network_without_fine_features_learns_nothing(parts: tuple[list[Sample
     assert learned_from_boxes(network, parts[0], CLASSES, SIZE) is None
 
 
-def test_boxes_around_whole_pictures_tell_nothing_and_boxes_are_in_pixels_of_the_picture(
-    network: GreyNetwork, tmp_path: Path
-) -> None:
+def test_a_box_too_thin_for_a_middle_holds_the_places_that_its_own_lies_in() -> None:
+    thin = Sample(Path("x.png"), "scratches", (Region("scratches", 0, 11, 80, 2), Region("scratches", 0, 90, 80, 2)))
+    assert np.argwhere(inside_boxes(thin, (40, 80), (4, 4))).tolist() == [[1, 0], [1, 1], [1, 2], [1, 3]]
+
+
+def drawn_squares(folder: Path) -> list[Sample]:
+    """Dark squares in pictures of two classes that are wider than high, with a box around each."""
     rng = np.random.default_rng(0)
     samples = []
     for number in range(FEWEST):
         for label in ("patches", "scratches"):
-            path = tmp_path / f"{label}_{number}.png"
+            path = folder / f"{label}_{number}.png"
             grey = rng.integers(110, 130, (2 * SIZE, 3 * SIZE), dtype=np.uint8)
-            left, top = rng.integers(0, 2 * SIZE), rng.integers(0, SIZE)
+            left, top = int(rng.integers(0, 2 * SIZE)), int(rng.integers(0, SIZE))
             grey[top : top + SIZE, left : left + SIZE] //= 2
             Image.fromarray(grey).save(path)
-            dark, whole = (int(left), int(top), SIZE, SIZE), (0, 0, 3 * SIZE, 2 * SIZE)
-            samples.append(Sample(path, label, (Region(label, *(whole if label == "patches" else dark)),)))
+            samples.append(Sample(path, label, (Region(label, left, top, SIZE, SIZE),)))
+    return samples
+
+
+def test_boxes_are_in_pixels_of_the_picture(network: GreyNetwork, tmp_path: Path) -> None:
+    samples = drawn_squares(tmp_path)
     found = learned_from_boxes(network, samples, ("patches", "scratches"), SIZE)
     assert found is not None
-    assert not found.weight[0].any()
     last = samples[-1]
     picture = images.prepare(images.decode(last.path), (SIZE, SIZE))
     with torch.no_grad():
         features = fine(network.with_levels(torch.from_numpy(picture.copy())[None, None].float() / 255)[2], SIZE)
         sure = inside(found(features)[0, 1].numpy())
     assert roc_auc_score(inside_boxes(last, (2 * SIZE, 3 * SIZE), sure.shape).ravel(), sure.ravel()) > 0.95
+
+
+@pytest.mark.parametrize("box", [(0, 0, 3 * SIZE, 2 * SIZE), (9 * SIZE, 0, SIZE, SIZE)], ids=["whole", "outside"])
+def test_boxes_around_whole_pictures_or_outside_teach_nothing(
+    box: tuple[int, int, int, int], network: GreyNetwork, tmp_path: Path
+) -> None:
+    samples = [
+        replace(sample, boxes=(Region("patches", *box),)) if sample.label == "patches" else sample
+        for sample in drawn_squares(tmp_path)
+    ]
+    assert learned_from_boxes(network, samples, ("patches", "scratches"), SIZE) is None

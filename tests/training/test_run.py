@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -11,6 +12,7 @@ import steelsight
 from steelsight.data import catalog, foldfile, splits
 from steelsight.data.naming import names_of
 from steelsight.records import Sample, SteelsightError
+from steelsight.training.boxes import FEWEST
 from steelsight.training.recipe import Recipe
 from steelsight.training.run import choose_parts, train
 from tests.drawn import draw, quick
@@ -158,3 +160,18 @@ def test_unreadable_pictures_are_named_and_the_rest_trains(tmp_path: Path) -> No
     assert trained.scores is None
     assert len(trained.problems) == 1
     assert "clean_1.png" in trained.problems[0]
+
+
+def test_a_folder_with_boxes_teaches_where_and_the_run_says_what_regions_are_found_in(
+    model_file: Path, tmp_path: Path
+) -> None:
+    draw(tmp_path / "data", per_class=FEWEST)
+    trained = train(tmp_path / "data", quick(validation_share=0.0), tmp_path / "run", QUIET)
+    assert trained is not None
+    assert steelsight.load(trained.model).output([np.zeros((64, 64), np.uint8)]).inside is not None
+    taught, untaught = (
+        json.loads((file.parent / "scores.json").read_text(encoding="utf-8"))["facts"]["Regions"]
+        for file in (trained.model, model_file)
+    )
+    assert taught == "learned from the boxes of training pictures"
+    assert untaught.startswith("what stands out from the rest of the picture; to learn from boxes takes 10")

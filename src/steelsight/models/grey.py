@@ -76,8 +76,8 @@ def looks(levels: Sequence[Tensor]) -> Tensor:
     """Feature maps -> what a picture looks like to the network, (batch, features).
 
     How strongly each feature answers in the parts of the picture, in the mean of the parts, on a scale on which strong
-    answers are as far apart as weak ones. Two early layers and the last are asked, which tell as much as all do; the
-    first of all sees the light more than the steel.
+    answers are as far apart as weak ones. Two early layers and the last are asked, which tell nearly as much as all
+    do; the first of all sees the light more than the steel.
     """
     strengths = [_average(_strongest(level)) for level in [*levels[1:-1][:2], levels[-1]]]
     return torch.cat(strengths, dim=1).flatten(1).mul(WEAK).asinh()

@@ -77,7 +77,7 @@ class Classifier:
         """One picture or many -> one prediction each, in order.
 
         A picture that cannot be read gets a prediction whose `error` says why; nothing is raised for it. A prediction
-        keeps what its regions are found in, some 60 kB; of very many pictures take `stream`.
+        keeps what its regions are found in, tens of kB; of very many pictures take `stream`.
         """
         one = isinstance(images, str | os.PathLike | bytes | np.ndarray)
         sources: Sequence[Any] = [images] if one else list(images)  # type: ignore[arg-type]

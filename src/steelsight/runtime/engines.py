@@ -19,7 +19,7 @@ Batch = npt.NDArray[np.uint8]
 
 
 FEATURES, INSIDE = "features", "inside"
-"""Outputs that tell where: one of the two, or neither."""
+"""Outputs that tell where; files have one of the two, or neither."""
 OUTPUTS = {"logits": "logits", "class_map": "class_maps", "strangeness": "strangeness"} | {
     each: each for each in (FEATURES, INSIDE)
 }

@@ -19,7 +19,8 @@ from steelsight.records import CLEAN, Evidence, FloatArray, Region
 SAY = 0.5
 """What is left of the contrast where another class leads, against what is added where the label does most."""
 SOFT = 1.0
-"""Standard deviation, in places, of the blur that takes single places out of heat."""
+"""Standard deviation, in places, of the blur that takes single places out of heat. What files know of boxes was learned
+from places softened by it."""
 AROUND = 0.1
 """Standard deviation of the surroundings that have a say in which place is to be looked at first; a share of a side."""
 MIDDLE = 0.56
@@ -43,10 +44,12 @@ class Cut:
     """Share of a region's heat that may lie beyond each side of its frame: a stray place does not widen it."""
 
 
-LOOSE = Cut(apart=3, tail=0.04)
+OF_CONTRAST = Cut(apart=3, tail=0.04)
 """What stands out are parts of a defect: two cool places between them do not part it."""
-CLOSE = Cut(apart=1, tail=0.02)
+OF_BOXES = Cut(apart=1, tail=0.02)
 """The inside of boxes holds together by itself."""
+ALIKE = 0.01
+"""What lies within it is told from nothing else."""
 
 
 def evidence(heat: FloatArray, label: str, confidence: float, size: tuple[int, int]) -> Evidence:
@@ -57,18 +60,26 @@ def evidence(heat: FloatArray, label: str, confidence: float, size: tuple[int, i
 
 
 def evidence_inside(logits: FloatArray, label: str, confidence: float, size: tuple[int, int]) -> Evidence:
-    """As `evidence`, from what a model that has learned from boxes says of each place, (h, w)."""
+    """As `evidence`, from what a model that has learned from boxes says of each place, (h, w).
+
+    To be looked at first is the surest place, softened once more. Where all places are alike, and inside, the whole
+    picture is the region.
+    """
     if label in CLEAN:
         return Evidence()
     sure = inside(logits)
+    if np.ptp(sure) < ALIKE:
+        height, width = size
+        if sure.mean() < 0.5:
+            return Evidence((), np.zeros_like(sure))
+        return Evidence((Region(label, 0, 0, width, height, confidence),), sure, (width // 2, height // 2))
     heat = _above_the_mean(sure)
-    first = _pixel(softened(sure), size) if heat.any() else None
-    return Evidence(find(heat, label, confidence, size, CLOSE), heat, first)
+    return Evidence(find(heat, label, confidence, size, OF_BOXES), heat, _pixel(softened(sure), size))
 
 
 def inside(logits: FloatArray) -> FloatArray:
     """How surely each place is inside a defect, 0..1, shape (h, w), from the logits of single places."""
-    return np.asarray(1 / (1 + np.exp(-softened(logits))), np.float32)
+    return np.asarray((1 + np.tanh(softened(logits) / 2)) / 2, np.float32)
 
 
 def point(heat: FloatArray, size: tuple[int, int]) -> tuple[int, int] | None:
@@ -103,7 +114,7 @@ def blurred(heat: FloatArray, width: float) -> FloatArray:
 
 
 def softened(values: FloatArray) -> FloatArray:
-    """Places (..., h, w), each the mean of those around it, the nearer the more."""
+    """Places (..., h, w), each the mean of those around it, the nearer the more; beyond the edges there are none."""
     down, along = (_nearness(side, SOFT) for side in values.shape[-2:])
     rows, columns = (near / near.sum(axis=1, keepdims=True) for near in (down, along))
     return np.asarray(rows @ values @ columns.T, np.float32)
@@ -186,7 +197,7 @@ def _leaders(class_map: FloatArray) -> tuple[npt.NDArray[np.intp], FloatArray]:
 
 
 def find(
-    heat: FloatArray, label: str, confidence: float, size: tuple[int, int], cut: Cut = LOOSE
+    heat: FloatArray, label: str, confidence: float, size: tuple[int, int], cut: Cut = OF_CONTRAST
 ) -> tuple[Region, ...]:
     """Rectangles around most of the heat that lies together, strongest first, at most 20, none with next to no heat.
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+from torch import nn
 from torch.overrides import TorchFunctionMode
 
 ARGUMENTS = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
@@ -27,6 +28,11 @@ class DepthwiseInFullPrecision(TorchFunctionMode):
                 with torch.autocast("cpu", enabled=False):
                     return func(**{**given, "input": given["input"].float()})
         return func(*args, **(kwargs or {}))
+
+
+def has_depthwise(network: nn.Module) -> bool:
+    """Whether it may have such convolutions: to look at every call of a small network that has none takes a while."""
+    return any(isinstance(module, nn.Conv2d) and module.groups > 1 for module in network.modules())
 
 
 def _is_slow(given: Mapping[str, Any]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,7 +19,7 @@ from torch.optim.swa_utils import AveragedModel
 from steelsight.records import FloatArray, SteelsightError
 from steelsight.training.ahead import ahead
 from steelsight.training.augment import augment
-from steelsight.training.depthwise import DepthwiseInFullPrecision
+from steelsight.training.depthwise import DepthwiseInFullPrecision, has_depthwise
 from steelsight.training.pictures import Pictures
 from steelsight.training.recipe import Recipe
 
@@ -83,11 +84,12 @@ def train_epoch(
     mine = (numbers[fabric.global_rank :: fabric.world_size] for numbers in order)
     prepare = partial(_prepared, fabric, part.pictures, recipe, epoch)
     prepared = ahead(prepare, mine) if prepare_ahead else map(prepare, mine)
+    precision = DepthwiseInFullPrecision() if has_depthwise(learner.network) else nullcontext()
     losses = []
     for step, (numbers, grey) in enumerate(prepared, start=first):
         for group in learner.optimizer.param_groups:
             group["lr"] = learning_rate(recipe, step, steps)
-        with DepthwiseInFullPrecision():
+        with precision:
             logits = learner.network(grey).float()
         target = fabric.to_device(part.targets[numbers])
         loss = F.cross_entropy(logits, target, part.class_weights, label_smoothing=recipe.label_smoothing)

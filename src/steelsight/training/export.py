@@ -61,8 +61,8 @@ def export(
 ) -> float:
     """Writes the file and returns the largest difference of a logit between file and network over the pictures.
 
-    boxes: what `training.boxes.learned_from_boxes` gave. The file then tells by it where a defect is, else by the
-    features themselves.
+    boxes: what `training.boxes.learned_from_boxes` gave for this network. The file then tells by it where a defect is,
+    else by the features themselves.
 
     Raises SteelsightError, and leaves no file, if one decision differs, logits do by more than rounding can, or a class
     map's mean is not the logits.

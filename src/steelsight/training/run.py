@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import torch
 from lightning.fabric import Fabric
 from rich.console import Console
@@ -20,9 +21,9 @@ from steelsight.evaluation import gallery, results
 from steelsight.evaluation.evaluate import evaluate
 from steelsight.evaluation.provenance import provenance
 from steelsight.records import UNKNOWN, Card, Sample, Scores, SteelsightError
-from steelsight.runtime.classifier import RUN_FILE, load
+from steelsight.runtime.classifier import RUN_FILE, Classifier, load
 from steelsight.training import recipe as recipes
-from steelsight.training.boxes import learned_from_boxes
+from steelsight.training.boxes import FEWEST, learned_from_boxes
 from steelsight.training.export import export, write_card
 from steelsight.training.familiar import calibrated, changed_roughly, familiarity, held_out
 from steelsight.training.fit import CHECKPOINT, Fitted, fit, make_fabric, step_costs
@@ -214,7 +215,7 @@ def _finish(fitted: Fitted, parts: Parts, recipe: Recipe, out: Path, learned_fro
         "Pictures": f"{len(parts.training)} training, {len(parts.validation)} validation, {len(parts.test)} test",
         "Chosen epoch": f"{fitted.best_epoch} of {recipe.epochs}",
         "Minutes": f"{sum(figures['seconds'] for figures in fitted.history) / 60:.1f}",
-        "Regions": "what stands out of the picture" if boxes is None else "learned from the boxes of training pictures",
+        "Regions": _regions_by(load(out / RUN_FILE), parts.training),
         "Scored on": f"{scored_on}, the exported file",
         "File against network": f"all decisions equal on {len(everything)} pictures, logits within {difference:.1e}",
     }
@@ -230,6 +231,17 @@ def _finish(fitted: Fitted, parts: Parts, recipe: Recipe, out: Path, learned_fro
             pictures=gallery.thumbnails(classifier, wrong, parts.root),
         )
     return Trained(out / RUN_FILE, found.scores if found else None, scored_on, ())
+
+
+def _regions_by(classifier: Classifier, training: Sequence[Sample]) -> str:
+    """What a file finds regions in."""
+    output = classifier.output([np.zeros(classifier.card.size, np.uint8)])
+    if output.inside is not None:
+        return "learned from the boxes of training pictures"
+    found = "the class map" if output.features is None else "what stands out from the rest of the picture"
+    if not any(sample.boxes for sample in training):
+        return found
+    return f"{found}; to learn from boxes takes {FEWEST} training pictures of each class that are not all box"
 
 
 def _card(fitted: Fitted, parts: Parts, recipe: Recipe, learned_from: tuple[str, ...]) -> Card:
