@@ -108,6 +108,10 @@ class Alone(GreyNetwork):
         logits = self(grey)
         return logits, logits[:, :, None, None]
 
+    def with_levels(self, grey: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+        logits, one_place = self.with_map(grey)
+        return logits, one_place, [one_place]
+
 
 def wrapped(network: nn.Module) -> GreyNetwork:
     """For one grey channel; with a class map where that comes for free."""

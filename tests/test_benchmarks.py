@@ -5,14 +5,21 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import timm
 from benchmarks import choice, files, growth, page, peak, records, scatter, speed, variants
 from benchmarks.figures import Figures, ratio, unrest
+from benchmarks.networks import CLASSES, wrapped
 from benchmarks.records import BATCH, Accuracy, Networks, Speed, Variant
 from benchmarks.rounds import ENOUGH, sum_up
 
 from steelsight.data import synthetic
-from steelsight.records import Sample
+from steelsight.records import Card, Sample
+from steelsight.runtime.classifier import load
+from steelsight.training.export import export
+from steelsight.training.pictures import Pictures
+from tests.drawn import draw
 
 SIDE = 64
 NETWORKS = Networks({"millnet": SIDE}, {"squeezenet_dms": SIDE, "lcnet_050": SIDE}, baseline="squeezenet_dms")
@@ -181,3 +188,16 @@ def test_inspect_is_measured_on_as_many_pictures_as_asked_for(folder: Path, tmp_
     assert found.images == 5
     assert found.seconds > 0
     assert len(list((tmp_path / "steel-5").iterdir())) == 5
+
+
+def test_a_peer_is_timed_without_the_class_map_that_would_be_worked_out_beside_its_answer(tmp_path: Path) -> None:
+    """A head of several layers would be computed at every place."""
+    peer = timm.create_model("mobilenetv3_small_050", num_classes=6, in_chans=1)
+    export(
+        wrapped(peer),
+        Card("mobilenetv3_small_050", CLASSES, (64, 64)),
+        tmp_path / "model.onnx",
+        Pictures(draw(tmp_path)),
+    )
+    class_map = load(tmp_path / "model.onnx").output([np.zeros((64, 64), np.uint8)]).class_maps
+    assert class_map.shape[2:] == (1, 1)
