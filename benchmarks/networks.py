@@ -104,13 +104,9 @@ def count(network: Network, classes: int) -> Counted:
 class Alone(GreyNetwork):
     """A network without the class map that this project would work out beside its logits."""
 
-    def with_map(self, grey: Tensor) -> tuple[Tensor, Tensor]:
-        logits = self(grey)
+    def answer(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        logits = self.network.forward_head(features)
         return logits, logits[:, :, None, None]
-
-    def with_levels(self, grey: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-        logits, one_place = self.with_map(grey)
-        return logits, one_place, [one_place]
 
 
 def wrapped(network: nn.Module) -> GreyNetwork:

@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 
 import torch
-from where import with_boxes
+from neu_det import with_boxes
 
 from steelsight.data import catalog, foldfile
 from steelsight.evaluation import cells as on_disk

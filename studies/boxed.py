@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 import tables
-from where import boxes_of
+from neu_det import boxes_of
 
 from steelsight.evaluation import archive
 from steelsight.evaluation.provenance import provenance

@@ -174,6 +174,30 @@ def _where(found: Mapping[str, Any], from_boxes: Mapping[str, Any]) -> list[str]
 
 
 def _place(name: str, each: Mapping[str, Any], from_boxes: Mapping[str, Any]) -> str:
+    words = (
+        f"{MODELS[name]}'s regions against NEU-DET's boxes of the same pictures, of the predicted class, means "
+        "over the classes: the place to look at first lies in a box; the strongest region overlaps one by 0.3 and by "
+        f"0.5 (intersection over union); average precision over all boxes. `python studies/where.py {name} {name}`. "
+        "The networks learned from labels of whole pictures alone, and their answers are the same in all rows. In the "
+        "first row a file has learned besides, from NEU-DET's boxes of its own training pictures, which places are "
+        "inside (`python studies/again.py CELLS DATA --boxes`); shipped files have learned it from those of all "
+        "pictures, and `steelsight train` does where a folder has boxes. Without boxes regions come from what differs "
+        "in the early features. The few constants of `runtime/regions.py` were chosen by the boxes of validation "
+        "parts; nothing was chosen by masks."
+    )
+    several = from_boxes["several"]
+    further = (
+        f"{several['pictures']} pictures have a box of another class too; a region of that class was shown besides in "
+        f"{100 * several['found']:.1f} % of them, and one of a class without a box in {100 * several['falsely']:.1f} % "
+        "of the others. Another class is shown where it leads on the class map by more than it does in two of 100 "
+        "pictures that the models of the other folds held out."
+    )
+    tables = (_by_way(name, each, from_boxes), _by_class(each, from_boxes))
+    return _section(f"Where {MODELS[name]} looks", words, *tables, further)
+
+
+def _by_way(name: str, each: Mapping[str, Any], from_boxes: Mapping[str, Any]) -> str:
+    """A row for each way to find regions."""
     ways = {
         f"`{name}`, learned from the boxes of its training pictures": from_boxes["model"],
         f"`{name}` without boxes, constants chosen by boxes of validation parts": each["model"],
@@ -188,7 +212,13 @@ def _place(name: str, each: Mapping[str, Any], from_boxes: Mapping[str, Any]) ->
         ]
         for way, values in ways.items()
     ]
-    by_class = [
+    heads = ["regions", "pointing, %", "overlap 0.3, %", "overlap 0.5, %", "AP at 0.3", "AP at 0.5"]
+    return _table(heads, rows)
+
+
+def _by_class(each: Mapping[str, Any], from_boxes: Mapping[str, Any]) -> str:
+    """A row for each class, learned from boxes, beside what is found without."""
+    rows = [
         [
             f"`{label}`",
             *(f"{100 * from_boxes['model'][key][label]:.1f}" for key in ("pointing", "overlap_30", "overlap_50")),
@@ -197,28 +227,9 @@ def _place(name: str, each: Mapping[str, Any], from_boxes: Mapping[str, Any]) ->
         ]
         for label in from_boxes["model"]["pointing"]
     ]
-    several = from_boxes["several"]
-    words = (
-        f"{MODELS[name]}'s regions against NEU-DET's boxes of the same pictures, of the predicted class, means "
-        "over the classes: the place to look at first lies in a box; the strongest region overlaps one by 0.3 and by "
-        f"0.5 (intersection over union); average precision over all boxes. `python studies/where.py {name} {name}`. "
-        "The networks learned from labels of whole pictures alone, and their answers are the same in all rows. In the "
-        "first row a file has learned besides, from NEU-DET's boxes of its own training pictures, which places are "
-        "inside (`python studies/again.py CELLS DATA --boxes`); shipped files have learned it from those of all "
-        "pictures, and `steelsight train` does where a folder has boxes. Without boxes regions come from what differs "
-        "in the early features. The few constants of `runtime/regions.py` were chosen by the boxes of validation "
-        "parts; nothing was chosen by masks."
-    )
-    further = (
-        f"{several['pictures']} pictures have a box of another class too; a region of that class was shown besides in "
-        f"{100 * several['found']:.1f} % of them, and one of a class without a box in {100 * several['falsely']:.1f} % "
-        "of the others. Another class is shown where it leads on the class map by more than it does in two of 100 "
-        "pictures that the models of the other folds held out."
-    )
-    heads = ["regions", "pointing, %", "overlap 0.3, %", "overlap 0.5, %", "AP at 0.3", "AP at 0.5"]
     masks = ["pointing without boxes, %", "pixels against masks, %", "the same without boxes, %"]
-    classes = ["class, learned from boxes", "pointing, %", "overlap 0.3, %", "overlap 0.5, %", *masks]
-    return _section(f"Where {MODELS[name]} looks", words, _table(heads, rows), _table(classes, by_class), further)
+    heads = ["class, learned from boxes", "pointing, %", "overlap 0.3, %", "overlap 0.5, %", *masks]
+    return _table(heads, rows)
 
 
 def _share(value: float | None) -> str:

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import timm
 import torch
+from neu_det import with_boxes
 from safetensors.torch import load_file, save_file
-from where import with_boxes
 
 import steelsight.models  # noqa: F401  (registers the networks)
 from steelsight.data import catalog, foldfile
@@ -34,8 +34,8 @@ from steelsight.training.pictures import Pictures
 STUDIES = Path(__file__).parent
 WEIGHTS = STUDIES.parent / "src" / "steelsight" / "weights"
 LICENCE = (
-    "Code: Apache-2.0. The weights were trained on NEU-CLS and the boxes of NEU-DET (Song and Yan 2013), whose owners "
-    "state no licence; see NOTICE."
+    "Code: Apache-2.0. The weights were trained on NEU-CLS, what MillNets know of places on the boxes of NEU-DET (Song "
+    "and Yan 2013), whose owners state no licence; see NOTICE."
 )
 
 

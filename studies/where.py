@@ -9,7 +9,7 @@ says. Of files that `python studies/again.py CELLS DATA --boxes` made, writes re
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import fmean
@@ -17,9 +17,9 @@ from typing import Any
 
 import measured
 import numpy as np
+from neu_det import with_boxes
 from PIL import Image
 
-from steelsight import images
 from steelsight.data import catalog, foldfile
 from steelsight.evaluation import studies
 from steelsight.evaluation.calibration import alarm_threshold
@@ -27,50 +27,29 @@ from steelsight.evaluation.localisation import Shown, average_precision, localis
 from steelsight.evaluation.provenance import provenance
 from steelsight.evaluation.results import write_json
 from steelsight.records import Prediction, Region, Sample
-from steelsight.runtime.classifier import FURTHER, RUN_FILE, load
+from steelsight.runtime.classifier import FURTHER, RUN_FILE, Classifier, load
 from steelsight.runtime.regions import evidence, heat_of, threshold
 from steelsight.training.familiar import FALSELY_FURTHER, held_out
 
 STUDIES = Path(__file__).parent
-PREFIXES = {
-    "Cr": "crazing",
-    "In": "inclusion",
-    "Pa": "patches",
-    "PS": "pitted_surface",
-    "RS": "rolled-in_scale",
-    "Sc": "scratches",
-}
 SIZE = (200, 200)
 
 
-def boxes_of(folder: Path) -> dict[str, tuple[Region, ...]]:
-    """NEU-DET's boxes by NEU-CLS's names."""
-    of_class = {label: prefix for prefix, label in PREFIXES.items()}
-    found = {}
-    for sample in catalog.read(folder).samples:
-        label, _, number = sample.path.stem.rpartition("_")
-        found[f"{of_class[label]}_{number}"] = sample.boxes
-    return found
+Answered = tuple[Sample, Prediction]
 
 
-def with_boxes(samples: Sequence[Sample], data: Path) -> tuple[Sample, ...]:
-    """The pictures of NEU-CLS with the boxes that NEU-DET, beside its folder, has of them."""
-    boxes = boxes_of(data.parent / "neu-det")
-    return tuple(replace(sample, boxes=boxes[sample.path.stem]) for sample in samples)
+def shown(sample: Sample, prediction: Prediction) -> Shown:
+    return Shown(sample.label, prediction.label or "", prediction.point, prediction.regions, sample.boxes)
 
 
-def shown(sample: Sample, prediction: Prediction, boxes: tuple[Region, ...]) -> Shown:
-    return Shown(sample.label, prediction.label or "", prediction.point, prediction.regions, boxes)
-
-
-def by_class_map(sample: Sample, prediction: Prediction, boxes: tuple[Region, ...]) -> Shown:
+def by_class_map(sample: Sample, prediction: Prediction) -> Shown:
     """What the class map alone shows."""
     label = prediction.label or ""
     if prediction.class_map is None or label not in prediction.scores:
-        return Shown(sample.label, label, None, (), boxes)
+        return Shown(sample.label, label, None, (), sample.boxes)
     heat = heat_of(prediction.class_map, list(prediction.scores).index(label))
     seen = evidence(heat, label, prediction.confidence or 0.0, SIZE)
-    return Shown(sample.label, label, seen.point, seen.regions, boxes)
+    return Shown(sample.label, label, seen.point, seen.regions, sample.boxes)
 
 
 def baselines(answers: Sequence[Shown]) -> dict[str, list[Shown]]:
@@ -98,14 +77,12 @@ def summed(answers: Sequence[Shown]) -> dict[str, Any]:
     }
 
 
-def several(
-    predictions: Sequence[tuple[Sample, Prediction]], boxes: Mapping[str, tuple[Region, ...]]
-) -> dict[str, Any]:
+def several(answered: Sequence[Answered]) -> dict[str, Any]:
     """On pictures with a box of another class: how often that class is among the regions, and on the others how often
     a class is that has no box."""
     named, false = [], []
-    for sample, prediction in predictions:
-        there = {box.label for box in boxes[sample.path.stem]}
+    for sample, prediction in answered:
+        there = {box.label for box in sample.boxes}
         said = {region.label for region in prediction.regions} - {prediction.label}
         (named if there - {sample.label} else false).append(
             bool(said & there) if there - {sample.label} else bool(said)
@@ -113,45 +90,58 @@ def several(
     return {"pictures": len(named), "found": fmean(named), "others": len(false), "falsely": fmean(false)}
 
 
-def run(name: str, network: str, runs: Path, data: Path) -> None:
-    study, root = studies.load(STUDIES, name), catalog.root_of(data)
-    samples = with_boxes(catalog.read(data).samples, data)
-    boxes = {sample.path.stem: sample.boxes for sample in samples}
-    assigned, _ = foldfile.match_samples(samples, root, STUDIES / "folds" / f"{studies.GROUPS}.csv")
-    places = {fold: runs / study.recipe / network / studies.GROUPS / f"fold-{fold}-seed-0" for fold in range(5)}
-    tested = {
-        fold: [s for s, entry in zip(samples, assigned, strict=True) if entry.fold == fold]
-        for fold, place in places.items()
-        if (place / RUN_FILE).exists()
-    }
-    models = {fold: load(places[fold], threads=1) for fold in tested}
+def predictions(models: Mapping[int, Classifier], tested: Mapping[int, Sequence[Sample]]) -> list[Answered]:
+    """Of each fold's test part by its model; how clearly a further class must lead comes from the other folds."""
     leads = {fold: held_out(models[fold], chosen).lead_of_another for fold, chosen in tested.items()}
-    pairs: list[tuple[Sample, Prediction]] = []
+    answered: list[Answered] = []
     for fold, chosen in tested.items():
         others = np.concatenate([values for other, values in leads.items() if other != fold])
         further = {FURTHER: alarm_threshold(others, FALSELY_FURTHER)}
         judge = models[fold].with_card(replace(models[fold].card, thresholds=further))
-        pairs += zip(chosen, judge.predict([s.path for s in chosen]), strict=True)
-    answers = [shown(sample, prediction, boxes[sample.path.stem]) for sample, prediction in pairs]
-    masks = defaultdict(list)
-    for sample, prediction in pairs:
-        path = data.parent / "neu-masks" / f"{sample.path.stem}.png"
+        answered += zip(chosen, judge.predict([s.path for s in chosen]), strict=True)
+    return answered
+
+
+def against_masks(answered: Sequence[Answered], folder: Path) -> dict[str, float]:
+    """The overlap of what is hot with the masks, mean by class."""
+    found = defaultdict(list)
+    for sample, prediction in answered:
+        path = folder / f"{sample.path.stem}.png"
         if path.exists() and prediction.heat is not None:
             mask = np.asarray(Image.open(path)) > 127
-            masks[sample.label].append(mask_overlap(prediction.heat, mask, threshold(prediction.heat)))
+            found[sample.label].append(mask_overlap(prediction.heat, mask, threshold(prediction.heat)))
+    return {label: fmean(values) for label, values in sorted(found.items())}
+
+
+def have_learned_from_boxes(models: Iterable[Classifier]) -> bool:
+    """Raises SystemExit where some have and some have not."""
+    found = {model.output([np.zeros(SIZE, np.uint8)]).inside is not None for model in models}
+    if len(found) > 1:
+        raise SystemExit("Some files have learned from boxes and some have not; make them alike by again.py.")
+    return found.pop()
+
+
+def run(name: str, network: str, runs: Path, data: Path) -> None:
+    study, root = studies.load(STUDIES, name), catalog.root_of(data)
+    samples = with_boxes(catalog.read(data).samples, data)
+    assigned, _ = foldfile.match_samples(samples, root, STUDIES / "folds" / f"{studies.GROUPS}.csv")
+    places = {fold: runs / study.recipe / network / studies.GROUPS / f"fold-{fold}-seed-0" for fold in range(5)}
+    models = {fold: load(place, threads=1) for fold, place in places.items() if (place / RUN_FILE).exists()}
+    way = "-boxes" if have_learned_from_boxes(models.values()) else ""
+    folds = [entry.fold for entry in assigned]
+    tested = {at: [s for s, fold in zip(samples, folds, strict=True) if fold == at] for at in models}
+    answered = predictions(models, tested)
+    answers = [shown(*pair) for pair in answered]
     result = {
         "pictures": len(answers),
         "model": summed(answers),
-        "class_map_alone": summed([by_class_map(*pair, boxes[pair[0].path.stem]) for pair in pairs]),
+        "class_map_alone": summed([by_class_map(*pair) for pair in answered]),
         "baselines": {kind: summed(others) for kind, others in baselines(answers).items()},
-        "mask_overlap": {label: fmean(values) for label, values in sorted(masks.items())},
-        "several": several(pairs, boxes),
+        "mask_overlap": against_masks(answered, data.parent / "neu-masks"),
+        "several": several(answered),
         "provenance": provenance(),
     }
-    from_boxes = {model.output([images.decode(samples[0].path)]).inside is not None for model in models.values()}
-    if len(from_boxes) > 1:
-        raise SystemExit(f"{runs}: some files have learned from boxes and some have not; make them alike by again.py.")
-    out = STUDIES / "results" / "where" / f"{network}{'-boxes' if from_boxes.pop() else ''}.json"
+    out = STUDIES / "results" / "where" / f"{network}{way}.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     write_json(out, result)
     print(result["model"]["macro"], result["mask_overlap"], result["several"])

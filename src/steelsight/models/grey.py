@@ -51,7 +51,7 @@ class GreyNetwork(nn.Module):
         head over a feature map, each place is put through the head alone and the map is shifted to the right mean.
         A network without a feature map has a map of one place.
         """
-        return self._answer(self.network.forward_features(self.normalise(grey)))
+        return self.answer(self.network.forward_features(self.normalise(grey)))
 
     def with_levels(self, grey: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Grey levels 0..1 -> logits, class map, and feature maps, first to last: those that a network gives by
@@ -59,9 +59,9 @@ class GreyNetwork(nn.Module):
         x = self.normalise(grey)
         network = self.network
         levels = network.forward_levels(x) if hasattr(network, "forward_levels") else [network.forward_features(x)]
-        return *self._answer(levels[-1]), levels
+        return *self.answer(levels[-1]), levels
 
-    def _answer(self, features: Tensor) -> tuple[Tensor, Tensor]:
+    def answer(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and class map from what `forward_features` gave."""
         if hasattr(self.network, "forward_map"):
             class_map = self.network.forward_map(features)

@@ -186,19 +186,14 @@ class Classifier:
         names = [_name(source, number) for number, source in batch]
         decoded = [_decode(source, name) for name, (_, source) in zip(names, batch, strict=True)]
         greys = [entry for entry in decoded if not isinstance(entry, ImageError)]
-        answers: Iterator[Prediction] = iter(())
+        answers: Iterator[tuple[int, FloatArray]] = iter(())
         if greys:
             output = engine.run(self._batch(greys))
-            shares = self.probabilities(output.logits, output.strangeness)
-            read = ((name, each) for name, each in zip(names, decoded, strict=True) if not isinstance(each, ImageError))
-            answers = (
-                self._prediction(name, grey.shape, shares[number], output, number)
-                for number, (name, grey) in enumerate(read)
-            )
+            answers = enumerate(self.probabilities(output.logits, output.strangeness))
         return [
             (Prediction(name, None, None, error=str(entry)), None)
             if isinstance(entry, ImageError)
-            else (next(answers), entry)
+            else (self._prediction(name, entry.shape, output, *next(answers)), entry)
             for name, entry in zip(names, decoded, strict=True)
         ]
 
@@ -206,9 +201,9 @@ class Classifier:
         self,
         name: str,
         size: tuple[int, int],
-        shares: FloatArray,
         output: Output,
         number: int,
+        shares: FloatArray,
     ) -> Prediction:
         """Of the picture of this number in the output's batch."""
         class_map = output.class_maps[number]

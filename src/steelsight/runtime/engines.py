@@ -20,8 +20,12 @@ Batch = npt.NDArray[np.uint8]
 
 FEATURES, INSIDE = "features", "inside"
 """Outputs that tell where; files have one of the two, or neither."""
-OUTPUTS = {"logits": "logits", "class_map": "class_maps", "strangeness": "strangeness"} | {
-    each: each for each in (FEATURES, INSIDE)
+OUTPUTS = {
+    "logits": "logits",
+    "class_map": "class_maps",
+    "strangeness": "strangeness",
+    FEATURES: "features",
+    INSIDE: "inside",
 }
 """What a graph may give, and what that is called here; the first two it must."""
 MAPS = ("class_map", FEATURES, INSIDE)

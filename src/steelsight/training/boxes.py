@@ -12,20 +12,20 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from sklearn.linear_model import LogisticRegression
-from torch import nn
+from torch import Tensor, nn
 
 from steelsight import images
 from steelsight.models.grey import GreyNetwork, fine
-from steelsight.records import CLEAN, FloatArray, Region, Sample
+from steelsight.records import CLEAN, Region, Sample
 from steelsight.runtime.regions import softened
-from steelsight.training.pictures import Pictures
+from steelsight.training.levels import from_levels
+from steelsight.training.pictures import evenly
 
 FEWEST = 10
 """Pictures with boxes that every class of defects needs; where one has fewer, nothing is learned from boxes."""
 MOST, VALUES = 400, 30_000_000
 """Pictures of a class, and features of all their places, that are looked at: more take memory and tell little."""
 STEPS = 300
-BATCH = 64
 
 Mask = npt.NDArray[np.bool_]
 
@@ -43,11 +43,12 @@ def learned_from_boxes(
     defects = [label for label in classes if label not in CLEAN]
     if not defects or min(len(boxed[label]) for label in defects) < FEWEST:
         return None
-    example = _fine(network, boxed[defects[0]][:1], size)
+    with torch.no_grad():
+        example = fine(network.eval().with_levels(torch.zeros(1, 1, size, size))[2], size)
     if example is None:
         return None
     weights, biases = np.zeros((len(classes), example.shape[1])), np.zeros(len(classes))
-    most = max(FEWEST, min(MOST, VALUES // example.size))
+    most = max(FEWEST, min(MOST, VALUES // example.numel()))
     for number, label in enumerate(classes):
         if label in defects:
             learned = _of_class(network, boxed[label], size, most)
@@ -86,9 +87,14 @@ def _of_class(
     network: GreyNetwork, boxed: Sequence[Sample], size: int, most: int
 ) -> tuple[npt.NDArray[np.float64], float] | None:
     """A weight for each feature and a bias, from the places of at most so many pictures of one class."""
-    chosen = [boxed[number] for number in np.unique(np.linspace(0, len(boxed) - 1, most).round().astype(int))]
-    features = _fine(network, chosen, size)
-    assert features is not None
+
+    def take(levels: list[Tensor]) -> Tensor:
+        features = fine(levels, size)
+        assert features is not None
+        return features
+
+    chosen = evenly(boxed, most)
+    features = from_levels(network, chosen, size, take).numpy()
     places = softened(features).transpose(0, 2, 3, 1).reshape(-1, features.shape[1])
     grid = features.shape[2:]
     inside = np.concatenate([inside_boxes(each, images.decode(each.path).shape, grid).ravel() for each in chosen])
@@ -98,17 +104,3 @@ def _of_class(
     deviation[deviation == 0] = 1
     found = LogisticRegression(max_iter=STEPS).fit(places / deviation, inside)
     return found.coef_[0] / deviation, float(found.intercept_[0])
-
-
-@torch.no_grad()
-def _fine(network: GreyNetwork, samples: Sequence[Sample], size: int) -> FloatArray | None:
-    """The features of the pictures, (pictures, channels, h, w); None where the network has none that are fine."""
-    network, pictures = network.eval(), Pictures(samples)
-    found = []
-    for start in range(0, len(samples), BATCH):
-        batch = pictures.batch(range(start, min(start + BATCH, len(samples))), size)
-        features = fine(network.with_levels(batch.float() / 255)[2], size)
-        if features is None:
-            return None
-        found.append(features.numpy())
-    return np.concatenate(found)

@@ -41,12 +41,12 @@ class _Graph(nn.Module):
     def forward(self, grey: Tensor) -> dict[str, Tensor]:
         logits, class_map, levels = self.network.with_levels(grey.float())
         features = fine(levels, grey.shape[2])
-        where = (FEATURES, features) if self.boxes is None else (INSIDE, self.boxes(features))
         given = {
             "logits": logits,
             "class_map": class_map,
             "strangeness": None if self.strangeness is None else self.strangeness(looks(levels)),
-            where[0]: where[1],
+            FEATURES: features if self.boxes is None else None,
+            INSIDE: None if self.boxes is None else self.boxes(features),
         }
         return {name: value for name, value in given.items() if value is not None}
 

@@ -22,7 +22,7 @@ from steelsight.records import Card, FloatArray, GreyImage, Sample
 from steelsight.runtime.classifier import CANDIDATE_SHARE, DOUBT, FURTHER, STRANGENESS, Classifier, doubt, load
 from steelsight.runtime.regions import lead_of_another
 from steelsight.training.augment import augment
-from steelsight.training.pictures import Pictures
+from steelsight.training.levels import BATCH, from_levels
 from steelsight.training.recipe import Augmentation
 
 FALSE_ALARMS = 0.01
@@ -34,7 +34,6 @@ COVERAGE = 0.99
 DIRECTIONS = 48
 ENOUGH = 2 * DIRECTIONS
 """Pictures of a class that tell its spread; one with fewer borrows from all classes."""
-BATCH = 64
 POWERS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
 """Of the strangeness, by which a picture may be judged less surely."""
 ROUGH = Augmentation(
@@ -73,7 +72,8 @@ class HeldOut:
 
 def familiarity(network: GreyNetwork, training: Sequence[Sample], classes: Sequence[str], size: int) -> Strangeness:
     """Where the training pictures of each class lie in the network's features, and how widely."""
-    return fitted(_features(network, training, size), _numbers(training, classes))
+    features = from_levels(network, training, size, looks).double().numpy()
+    return fitted(features, _numbers(training, classes))
 
 
 def fitted(features: Floats, numbers: npt.NDArray[np.int64]) -> Strangeness:
@@ -182,14 +182,6 @@ def power_of_doubt(found: HeldOut, rough: HeldOut) -> float:
         return -float(log_softmax(scaled, axis=1)[np.arange(len(rough.truth)), rough.truth].mean())
 
     return min(POWERS, key=loss)
-
-
-@torch.no_grad()
-def _features(network: GreyNetwork, samples: Sequence[Sample], size: int) -> Floats:
-    network, pictures = network.eval(), Pictures(samples)
-    batches = (range(start, min(start + BATCH, len(pictures))) for start in range(0, len(pictures), BATCH))
-    found = [looks(network.with_levels(pictures.batch(numbers, size).float() / 255)[2]) for numbers in batches]
-    return torch.cat(found).double().numpy()
 
 
 def _numbers(samples: Sequence[Sample], classes: Sequence[str]) -> npt.NDArray[np.int64]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -12,6 +13,8 @@ import torch
 from steelsight import images
 from steelsight.images import ImageError
 from steelsight.records import GreyImage, Sample
+
+Item = TypeVar("Item")
 
 MEMORY = 2 * 2**30
 """Bytes that decoded pictures may take; beyond it they are decoded anew for every batch."""
@@ -44,6 +47,11 @@ class Pictures:
 
         with ThreadPoolExecutor() as pool:
             return np.stack(list(pool.map(one, numbers)))
+
+
+def evenly(items: Sequence[Item], most: int) -> list[Item]:
+    """All of them, or so many spread evenly over them."""
+    return [items[number] for number in np.linspace(0, len(items) - 1, min(most, len(items))).round().astype(int)]
 
 
 def readable(samples: Sequence[Sample]) -> tuple[list[Sample], list[str], list[str]]:

@@ -25,6 +25,7 @@ from steelsight.records import Card, GreyImage, Sample, SteelsightError
 from steelsight.runtime import card as cards
 from steelsight.runtime.classifier import Classifier, load, model_file
 from steelsight.training.export import write_card
+from steelsight.training.pictures import evenly
 from steelsight.training.quantise import quantise
 from steelsight.training.steps import columns_as_channels
 
@@ -125,8 +126,7 @@ def reduce(
     card = load(source).card
     target.parent.mkdir(parents=True, exist_ok=True)
     if precision == "int8":
-        spread = np.linspace(0, len(training) - 1, min(CALIBRATION, len(training))).round().astype(int)
-        greys, _ = _decoded([training[number] for number in spread])
+        greys, _ = _decoded(evenly(training, CALIBRATION))
         quantise(source, target, [images.prepare(grey, card.size) for grey in greys])
     else:
         target.write_bytes(source.read_bytes())

@@ -215,7 +215,7 @@ def _finish(fitted: Fitted, parts: Parts, recipe: Recipe, out: Path, learned_fro
         "Pictures": f"{len(parts.training)} training, {len(parts.validation)} validation, {len(parts.test)} test",
         "Chosen epoch": f"{fitted.best_epoch} of {recipe.epochs}",
         "Minutes": f"{sum(figures['seconds'] for figures in fitted.history) / 60:.1f}",
-        "Regions": _regions_by(load(out / RUN_FILE), parts.training),
+        "Regions": _regions_by(classifier, parts.training),
         "Scored on": f"{scored_on}, the exported file",
         "File against network": f"all decisions equal on {len(everything)} pictures, logits within {difference:.1e}",
     }
