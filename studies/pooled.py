@@ -23,8 +23,7 @@ from steelsight.evaluation.metrics import BINS, bin_numbers, certainty_of
 from steelsight.evaluation.provenance import provenance
 from steelsight.evaluation.results import write_json
 from steelsight.evaluation.robustness import harsh_scores
-from steelsight.runtime.classifier import doubt
-from steelsight.training.familiar import COVERAGE, HeldOut, power_of_doubt, together
+from steelsight.training.familiar import COVERAGE, HeldOut, doubts, power_of_doubt, together
 
 STUDIES = Path(__file__).parent
 Floats = npt.NDArray[np.float64]
@@ -112,14 +111,14 @@ def _warmth(folds: Sequence[Fold]) -> Warmth:
     """As `training.familiar.calibrated`, which puts these on the card of a file."""
     clean = together([fold.clean for fold in folds])
     power = power_of_doubt(clean, together([fold.rough for fold in folds]))
-    return Warmth(temperature(clean.logits / doubt(clean.strangeness, power)[:, None], clean.truth), power)
+    return Warmth(temperature(clean.logits / doubts(clean.strangeness, power)[:, None], clean.truth), power)
 
 
 def _shares(fold: Fold, warmth: Warmth) -> tuple[Floats, Floats]:
     """Scores of the pictures as they are, and of the harsh ones."""
     pairs = ((fold.clean.logits, fold.clean.strangeness), (fold.harsh, fold.harsh_strangeness))
     clean, harsh = (
-        softmax(logits / (warmth.temperature * doubt(strangeness, warmth.power))[..., None], axis=-1)
+        softmax(logits / (warmth.temperature * doubts(strangeness, warmth.power))[..., None], axis=-1)
         for logits, strangeness in pairs
     )
     return clean, harsh

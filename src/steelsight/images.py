@@ -103,9 +103,9 @@ def mend_columns(grey: GreyImage) -> GreyImage:
     first = grey[0]
     stuck = first == grey[-1]
     for row in (height // 2, height // 3, height // 5):  # a few rows tell most pictures from those to be looked at
+        if not np.count_nonzero(stuck):
+            return grey
         stuck &= first == grey[row]
-    if not stuck.any():
-        return grey
     columns = np.flatnonzero(stuck)
     columns = columns[(grey[:, columns] == first[columns]).all(axis=0)]
     runs = [run for run in np.split(columns, np.flatnonzero(np.diff(columns) > 1) + 1) if 0 < len(run) <= MOST_DEAD]

@@ -71,15 +71,10 @@ def by_half(batch: np.ndarray) -> Output:
     return Output(maps.mean((2, 3)), maps)
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
-    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return shares / shares.sum(axis=1, keepdims=True)
-
-
 def test_regions_are_in_pixels_of_the_strip() -> None:
     strip = np.zeros((64, 400), np.uint8)
     strip[:, :200] = 255
-    found = scanning.scan(by_half, strip, CARD, softmax)
+    found = scanning.scan(by_half, strip, CARD)
     assert found.class_map.shape == (2, 8, 50)
     assert {(one.label, one.x, one.y, one.width, one.height) for one in found.regions} == {
         ("left", 0, 0, 200, 64),
@@ -88,13 +83,13 @@ def test_regions_are_in_pixels_of_the_strip() -> None:
 
 
 def test_clean_steel_has_no_region() -> None:
-    found = scanning.scan(by_half, np.zeros((64, 400), np.uint8), replace(CARD, classes=("left", "clean")), softmax)
+    found = scanning.scan(by_half, np.zeros((64, 400), np.uint8), replace(CARD, classes=("left", "clean")))
     assert found.regions == ()
 
 
 def test_too_small_a_strip_gets_a_sentence() -> None:
     with pytest.raises(SteelsightError, match="24x500 pixels"):
-        scanning.scan(by_half, np.zeros((500, 24), np.uint8), CARD, softmax)
+        scanning.scan(by_half, np.zeros((500, 24), np.uint8), CARD)
 
 
 def test_a_network_that_cannot_scan_says_so(model_file: Path, drawn: Path) -> None:

@@ -13,7 +13,8 @@ from steelsight import images
 from steelsight.data import catalog
 from steelsight.models.grey import GreyNetwork, looks
 from steelsight.records import UNKNOWN, Card, Sample
-from steelsight.runtime.classifier import CANDIDATE_SHARE, DOUBT, FURTHER, STRANGENESS, Classifier, load
+from steelsight.runtime.classifier import CANDIDATE_SHARE, FURTHER, STRANGENESS, Classifier, load
+from steelsight.runtime.confidence import DOUBT
 from steelsight.training.export import export
 from steelsight.training.familiar import (
     DIRECTIONS,
@@ -86,16 +87,6 @@ def test_things_that_are_no_steel_are_stranger(classifier: Classifier, samples: 
     known, strange = held_out(classifier, samples).strangeness, classifier.output(noise(8)).strangeness
     assert strange is not None
     assert strange.min() > known.max()
-
-
-def test_the_stranger_a_picture_the_less_surely_it_is_judged(classifier: Classifier) -> None:
-    logits = np.array([[4.0, 1.0, 0.0]] * 3, np.float32)
-    made = classifier.with_card(replace(classifier.card, thresholds={DOUBT: 2.0}))
-    shares = made.probabilities(logits, np.array([0.5, 1.0, 3.0]))
-    assert shares[0] == pytest.approx(shares[1])
-    assert shares[1] == pytest.approx(made.probabilities(logits)[1])
-    assert shares[2] == pytest.approx(made.probabilities(logits / 9)[2], abs=1e-6)
-    assert shares.sum(1) == pytest.approx(1)
 
 
 @pytest.mark.parametrize(("strangeness", "doubting"), [(3.0, True), (1.0, False)])

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
 from importlib import resources
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from steelsight import images
 from steelsight.images import ImageError
 from steelsight.records import UNKNOWN, Card, Evidence, FloatArray, GreyImage, Prediction, Scan, SteelsightError
 from steelsight.runtime import card as cards
-from steelsight.runtime import regions, scanning
+from steelsight.runtime import confidence, regions, scanning
 from steelsight.runtime.engines import (
     FEATURES,
     INSIDE,
@@ -46,14 +46,13 @@ CANDIDATE_SHARE = "candidate_share"
 """The threshold on the card: what a class needs in order to be a candidate."""
 FURTHER = "lead_of_another_class"
 """The threshold on the card: by how many logits another class has to lead at some place to be shown there as well."""
-DOUBT = "doubt"
-"""On the card: the power of the strangeness by which a picture is judged less surely; see `doubt`."""
 BATCH = 16
 AHEAD = 64
 """Pictures that are decoded or waiting at most, on few cores or many."""
 
 Source = str | os.PathLike[str] | bytes | npt.NDArray[Any]
 """A path, the bytes of an encoded picture, or an array as `images.as_grey` takes it."""
+SOURCES = (np.ndarray, str, bytes, os.PathLike)
 
 
 class Classifier:
@@ -79,7 +78,7 @@ class Classifier:
         A picture that cannot be read gets a prediction whose `error` says why; nothing is raised for it. A prediction
         keeps what its regions are found in, tens of kB; of very many pictures take `stream`.
         """
-        one = isinstance(images, str | os.PathLike | bytes | np.ndarray)
+        one = isinstance(images, SOURCES)
         sources: Sequence[Any] = [images] if one else list(images)  # type: ignore[arg-type]
         if len(sources) == 1:
             return [prediction for prediction, _ in self._answer(self._engine, [(0, sources[0])])]
@@ -125,18 +124,6 @@ class Classifier:
         ranked = sorted(prediction.scores, key=lambda name: -prediction.scores[name])
         return tuple(name for name in ranked if prediction.scores[name] >= least) or tuple(ranked[:1])
 
-    def probabilities(self, logits: FloatArray, strangeness: FloatArray | None = None) -> FloatArray:
-        """Logits (n, classes) -> shares that add up to 1, at the card's temperature.
-
-        With the strangeness (n,) of the pictures, and a card that says so, the stranger a picture is the less sure it
-        is judged.
-        """
-        scaled = logits / np.float32(self.card.temperature)
-        if strangeness is not None and DOUBT in self.card.thresholds:
-            scaled /= doubt(strangeness, self.card.thresholds[DOUBT])[:, None]
-        shares = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-        return shares / shares.sum(axis=1, keepdims=True)  # type: ignore[no-any-return]
-
     def scan(self, strip: Source) -> Scan:
         """A picture of any width and height up to 100 million pixels, as of a strip -> class map and regions.
 
@@ -147,7 +134,7 @@ class Classifier:
         if isinstance(grey, ImageError):
             raise grey
         self._check_scans()
-        return scanning.scan(self._scanner.run, images.mend_columns(grey), self.card, self.probabilities)
+        return scanning.scan(self._scanner.run, images.mend_columns(grey), self.card)
 
     def class_map(self, grey: GreyImage) -> FloatArray:
         """The class map (classes, h, w) of a picture at its own size, computed in one piece. Raises as `scan` does."""
@@ -186,43 +173,35 @@ class Classifier:
         names = [_name(source, number) for number, source in batch]
         decoded = [_decode(source, name) for name, (_, source) in zip(names, batch, strict=True)]
         greys = [entry for entry in decoded if not isinstance(entry, ImageError)]
-        answers: Iterator[tuple[int, FloatArray]] = iter(())
-        if greys:
-            output = engine.run(self._batch(greys))
-            answers = enumerate(self.probabilities(output.logits, output.strangeness))
+        output = engine.run(self._batch(greys)) if greys else None
+        numbers = count()
         return [
             (Prediction(name, None, None, error=str(entry)), None)
-            if isinstance(entry, ImageError)
-            else (self._prediction(name, entry.shape, output, *next(answers)), entry)
+            if output is None or isinstance(entry, ImageError)
+            else (self._prediction(name, entry.shape, output, next(numbers)), entry)
             for name, entry in zip(names, decoded, strict=True)
         ]
 
-    def _prediction(
-        self,
-        name: str,
-        size: tuple[int, int],
-        output: Output,
-        number: int,
-        shares: FloatArray,
-    ) -> Prediction:
+    def _prediction(self, name: str, size: tuple[int, int], output: Output, number: int) -> Prediction:
         """Of the picture of this number in the output's batch."""
         class_map = output.class_maps[number]
         strangeness = None if output.strangeness is None else float(output.strangeness[number])
-        scores = dict(zip(self.classes, shares.tolist(), strict=True))
-        best = int(shares.argmax())
+        shares = confidence.shares(output.logits[number].tolist(), confidence.warmth_of(self.card, strangeness))
+        scores = dict(zip(self.classes, shares, strict=True))
+        surest = max(shares)
+        best = shares.index(surest)
         label = self.classes[best]
-        confidence = scores[label]
         if strangeness is not None and strangeness > self._strangest:
-            return Prediction(name, UNKNOWN, confidence, scores, class_map=class_map, strangeness=strangeness)
+            return Prediction(name, UNKNOWN, surest, scores, class_map=class_map, strangeness=strangeness)
 
         def find() -> Evidence:
-            seen = _evidence(output, number, best, label, confidence, size)
+            seen = _evidence(output, number, best, label, surest, size)
             if self._least_lead == math.inf:
                 return seen
             others = regions.of_others(class_map, best, scores, self._least_lead, size)
             return replace(seen, regions=(*seen.regions, *others))
 
-        return Prediction(name, label, confidence, scores, class_map=class_map, strangeness=strangeness, find=find)
+        return Prediction(name, label, surest, scores, class_map=class_map, strangeness=strangeness, find=find)
 
 
 def _evidence(output: Output, number: int, best: int, label: str, confidence: float, size: tuple[int, int]) -> Evidence:
@@ -234,11 +213,6 @@ def _evidence(output: Output, number: int, best: int, label: str, confidence: fl
         return regions.evidence(regions.heat_of(class_map, best), label, confidence, size)
     heat = regions.contrast_for(class_map, best, output.features[number])
     return regions.evidence(heat, label, confidence, size)
-
-
-def doubt(strangeness: npt.NDArray[np.floating], power: float) -> npt.NDArray[np.float64]:
-    """What the temperature is multiplied by: 1 for pictures as near to what is known as known ones, more beyond."""
-    return np.maximum(1.0, strangeness.astype(np.float64)) ** power
 
 
 def load(name_or_file: str | os.PathLike[str] = DEFAULT_MODEL, threads: int | None = None) -> Classifier:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from steelsight.records import CLEAN, Card, FloatArray, GreyImage, Region, Scan, SteelsightError
 from steelsight.runtime import regions
+from steelsight.runtime.confidence import shares_of_many
 from steelsight.runtime.engines import Batch, Output
 
 SIDE = 2000
@@ -39,7 +40,7 @@ class Band:
         return slice(self.skip, None if self.keep is None else self.skip + self.keep)
 
 
-def scan(run: Run, grey: GreyImage, card: Card, probabilities: Callable[[FloatArray], FloatArray]) -> Scan:
+def scan(run: Run, grey: GreyImage, card: Card) -> Scan:
     """Grey levels (height, width) -> class map and regions. Raises SteelsightError for too small a picture."""
     if any(side < least for side, least in zip(grey.shape, card.size, strict=True)):
         raise SteelsightError(
@@ -47,7 +48,7 @@ def scan(run: Run, grey: GreyImage, card: Card, probabilities: Callable[[FloatAr
         )
     places = max(1, (SIDE - 2 * card.reach) // card.stride)
     class_map = map_in_pieces(run, grey, card, places)
-    return Scan(class_map, find(class_map, card, grey.shape, probabilities))
+    return Scan(class_map, find(class_map, card, grey.shape))
 
 
 def map_in_pieces(run: Run, grey: GreyImage, card: Card, places: int) -> FloatArray:
@@ -90,13 +91,11 @@ def bands(length: int, stride: int, reach: int, places: int) -> Iterator[Band]:
         first += places
 
 
-def find(
-    class_map: FloatArray, card: Card, size: tuple[int, int], probabilities: Callable[[FloatArray], FloatArray]
-) -> tuple[Region, ...]:
+def find(class_map: FloatArray, card: Card, size: tuple[int, int]) -> tuple[Region, ...]:
     """Regions of the places around which a picture of the model's own size would get the same label."""
     windows = window_means(class_map, (card.size[0] // card.stride, card.size[1] // card.stride))
     classes, height, width = windows.shape
-    shares = probabilities(windows.reshape(classes, -1).T).reshape(height, width, classes)
+    shares = shares_of_many(windows.reshape(classes, -1).T, card.temperature).reshape(height, width, classes)
     best, confidence = shares.argmax(axis=2), shares.max(axis=2)
     found = [
         regions.frame(places, (height, width), size, label, float(confidence[places].mean()))

@@ -19,7 +19,8 @@ from steelsight.evaluation.calibration import alarm_threshold, candidate_share, 
 from steelsight.models.grey import GreyNetwork, looks
 from steelsight.models.strangeness import Strangeness
 from steelsight.records import Card, FloatArray, GreyImage, Sample
-from steelsight.runtime.classifier import CANDIDATE_SHARE, DOUBT, FURTHER, STRANGENESS, Classifier, doubt, load
+from steelsight.runtime.classifier import CANDIDATE_SHARE, FURTHER, STRANGENESS, Classifier, load
+from steelsight.runtime.confidence import DOUBT, doubt
 from steelsight.runtime.regions import lead_of_another
 from steelsight.training.augment import augment
 from steelsight.training.levels import BATCH, from_levels
@@ -54,6 +55,8 @@ ROUGH = Augmentation(
 """How pictures are changed that tell how sure to be of strange ones: more roughly than in most recipes."""
 
 Floats = npt.NDArray[np.float64]
+doubts = np.vectorize(doubt, otypes=[np.float64])
+"""`doubt` of many pictures."""
 Change = Callable[[GreyImage, int], GreyImage]
 """A picture and its number -> the picture to ask about."""
 
@@ -160,7 +163,7 @@ def calibrated(card: Card, found: HeldOut, rough: HeldOut) -> Card:
     found: pictures as they are. rough: the same, changed roughly, which tell how much less sure to be of strange ones.
     """
     power = power_of_doubt(found, rough)
-    doubted = found.logits / doubt(found.strangeness, power)[:, None]
+    doubted = found.logits / doubts(found.strangeness, power)[:, None]
     warmth = temperature(doubted, found.truth)
     thresholds = {
         DOUBT: power,
@@ -177,8 +180,8 @@ def power_of_doubt(found: HeldOut, rough: HeldOut) -> float:
     they are ask for."""
 
     def loss(power: float) -> float:
-        warmth = temperature(found.logits / doubt(found.strangeness, power)[:, None], found.truth)
-        scaled = rough.logits / (warmth * doubt(rough.strangeness, power))[:, None]
+        warmth = temperature(found.logits / doubts(found.strangeness, power)[:, None], found.truth)
+        scaled = rough.logits / (warmth * doubts(rough.strangeness, power))[:, None]
         return -float(log_softmax(scaled, axis=1)[np.arange(len(rough.truth)), rough.truth].mean())
 
     return min(POWERS, key=loss)
