@@ -18,12 +18,12 @@ import numpy.typing as npt
 from scipy.special import softmax
 
 from steelsight.evaluation import studies
-from steelsight.evaluation.calibration import candidate_share, temperature
+from steelsight.evaluation.calibration import candidate_share
 from steelsight.evaluation.metrics import BINS, bin_numbers, certainty_of
 from steelsight.evaluation.provenance import provenance
 from steelsight.evaluation.results import write_json
 from steelsight.evaluation.robustness import harsh_scores
-from steelsight.training.familiar import COVERAGE, HeldOut, doubts, power_of_doubt, together
+from steelsight.training.familiar import COVERAGE, HeldOut, Warmth, together, warmth_for
 
 STUDIES = Path(__file__).parent
 Floats = npt.NDArray[np.float64]
@@ -40,14 +40,6 @@ class Fold:
     rough: HeldOut
     harsh: Floats
     harsh_strangeness: Floats
-
-
-@dataclass(frozen=True, slots=True)
-class Warmth:
-    """How sure to be: the temperature, and the power of the strangeness that multiplies it."""
-
-    temperature: float
-    power: float
 
 
 def read(run: Path) -> Fold:
@@ -108,19 +100,14 @@ def _others(fold: Fold, folds: Sequence[Fold]) -> list[Fold]:
 
 
 def _warmth(folds: Sequence[Fold]) -> Warmth:
-    """As `training.familiar.calibrated`, which puts these on the card of a file."""
-    clean = together([fold.clean for fold in folds])
-    power = power_of_doubt(clean, together([fold.rough for fold in folds]))
-    return Warmth(temperature(clean.logits / doubts(clean.strangeness, power)[:, None], clean.truth), power)
+    """As `training.familiar.calibrated`, which puts it on the card of a file."""
+    return warmth_for(*(together(parts) for parts in zip(*((fold.clean, fold.rough) for fold in folds), strict=True)))
 
 
 def _shares(fold: Fold, warmth: Warmth) -> tuple[Floats, Floats]:
     """Scores of the pictures as they are, and of the harsh ones."""
     pairs = ((fold.clean.logits, fold.clean.strangeness), (fold.harsh, fold.harsh_strangeness))
-    clean, harsh = (
-        softmax(logits / (warmth.temperature * doubts(strangeness, warmth.power))[..., None], axis=-1)
-        for logits, strangeness in pairs
-    )
+    clean, harsh = (softmax(logits / warmth.of(strangeness), axis=-1) for logits, strangeness in pairs)
     return clean, harsh
 
 

@@ -11,6 +11,7 @@ import torch
 
 from steelsight import images
 from steelsight.data import catalog
+from steelsight.evaluation.calibration import log_loss, temperature
 from steelsight.models.grey import GreyNetwork, looks
 from steelsight.records import UNKNOWN, Card, Sample
 from steelsight.runtime.classifier import CANDIDATE_SHARE, FURTHER, STRANGENESS, Classifier, load
@@ -18,12 +19,14 @@ from steelsight.runtime.confidence import DOUBT
 from steelsight.training.export import export
 from steelsight.training.familiar import (
     DIRECTIONS,
+    ROUGH_WEIGHT,
     HeldOut,
     calibrated,
     changed_roughly,
     familiarity,
     fitted,
     held_out,
+    warmth_for,
 )
 from steelsight.training.fit import create_network
 from steelsight.training.pictures import Pictures
@@ -96,6 +99,22 @@ def test_rough_pictures_tell_whether_strange_ones_are_to_be_doubted(strangeness:
     clean = HeldOut(logits, np.repeat([0, 1], [196, 4]), np.ones(200, np.float32), np.zeros(200))
     rough = HeldOut(logits, np.repeat([0, 1], 100), np.full(200, strangeness, np.float32), np.zeros(200))
     assert (DOUBT in calibrated(Card("x", CLASSES, (64, 64)), clean, rough).thresholds) == doubting
+
+
+def test_where_nothing_is_wrong_rough_pictures_tell_how_sure_to_be() -> None:
+    """All right as they are, half wrong when changed: neither as sure as the one would have it nor as unsure as the
+    other."""
+    logits, none = np.tile(np.array([4.0, 1.0, 0.0], np.float32), (200, 1)), np.zeros(200, np.float32)
+    clean = HeldOut(logits, np.repeat([0], 200), none, none)
+    rough = HeldOut(logits, np.repeat([0, 1], 100), none, none)
+    found = warmth_for(clean, rough)
+    of_rough_alone = temperature(rough.logits, rough.truth)
+    assert found.temperature < of_rough_alone
+    losses = [
+        log_loss(np.r_[logits, logits] / warmth, np.r_[clean.truth, rough.truth], np.repeat([1.0, ROUGH_WEIGHT], 200))
+        for warmth in (0.9 * found.temperature, found.temperature, 1.1 * found.temperature)
+    ]
+    assert losses[1] == min(losses)
 
 
 def test_a_picture_is_changed_roughly_in_one_way(samples: list[Sample]) -> None:

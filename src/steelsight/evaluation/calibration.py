@@ -16,21 +16,25 @@ HOTTEST = 20.0
 """Temperatures are looked for between this and its inverse."""
 
 
-def temperature(logits: Floats, truth: Numbers) -> float:
+def temperature(logits: Floats, truth: Numbers, weights: Floats | None = None) -> float:
     """What logits (pictures, classes) are to be divided by for the lowest log-loss (Guo et al. 2017, section 4.2).
 
-    truth: numbers of the true classes. Where every answer is right the loss falls for ever; then 1 is returned: nothing
-    says how sure is too sure.
+    truth: numbers of the true classes. weights: how much each picture counts; all alike where None. Where every answer
+    is right the loss falls for ever; then 1 is returned: nothing says how sure is too sure.
     """
     if (logits.argmax(1) == truth).all():
         return 1.0
-    pictures = np.arange(len(truth))
 
     def loss(power: float) -> float:
-        return float(-log_softmax(logits / math.exp(power), axis=1)[pictures, truth].mean())
+        return log_loss(logits / math.exp(power), truth, weights)
 
     limit = math.log(HOTTEST)
     return math.exp(minimize_scalar(loss, bounds=(-limit, limit), method="bounded").x)
+
+
+def log_loss(logits: Floats, truth: Numbers, weights: Floats | None = None) -> float:
+    """The mean over the pictures, in nats."""
+    return float(np.average(-log_softmax(logits, axis=1)[np.arange(len(truth)), truth], weights=weights))
 
 
 def candidate_share(shares: Floats, truth: Numbers, coverage: float) -> float:

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 from sklearn.covariance import ledoit_wolf
 
 from steelsight import images
 from steelsight.data import foldfile
 from steelsight.evaluation import cells as on_disk
-from steelsight.evaluation.calibration import alarm_threshold, candidate_share, temperature
+from steelsight.evaluation.calibration import alarm_threshold, candidate_share, log_loss, temperature
 from steelsight.models.grey import GreyNetwork, looks
 from steelsight.models.strangeness import Strangeness
 from steelsight.records import Card, FloatArray, GreyImage, Sample
@@ -37,6 +37,8 @@ ENOUGH = 2 * DIRECTIONS
 """Pictures of a class that tell its spread; one with fewer borrows from all classes."""
 POWERS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
 """Of the strangeness, by which a picture may be judged less surely."""
+ROUGH_WEIGHT = 0.1
+"""How much a roughly changed picture counts, beside 1 for one as it is, in how sure to be."""
 ROUGH = Augmentation(
     rotation=18.0,
     scale=1.5,
@@ -59,6 +61,18 @@ doubts = np.vectorize(doubt, otypes=[np.float64])
 """`doubt` of many pictures."""
 Change = Callable[[GreyImage, int], GreyImage]
 """A picture and its number -> the picture to ask about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Warmth:
+    """How sure to be: the temperature, and the power of the strangeness that multiplies it."""
+
+    temperature: float
+    power: float
+
+    def of(self, strangeness: npt.NDArray[np.floating]) -> Floats:
+        """What the logits (..., classes) of pictures of this strangeness (...) are divided by, (..., 1)."""
+        return np.asarray(self.temperature * doubts(strangeness, self.power))[..., None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,29 +176,33 @@ def calibrated(card: Card, found: HeldOut, rough: HeldOut) -> Card:
 
     found: pictures as they are. rough: the same, changed roughly, which tell how much less sure to be of strange ones.
     """
-    power = power_of_doubt(found, rough)
-    doubted = found.logits / doubts(found.strangeness, power)[:, None]
-    warmth = temperature(doubted, found.truth)
+    warmth = warmth_for(found, rough)
+    shares = softmax(found.logits / warmth.of(found.strangeness), axis=1)
     thresholds = {
-        DOUBT: power,
-        CANDIDATE_SHARE: candidate_share(softmax(doubted / warmth, axis=1), found.truth, COVERAGE),
+        DOUBT: warmth.power,
+        CANDIDATE_SHARE: candidate_share(shares, found.truth, COVERAGE),
         STRANGENESS: alarm_threshold(found.strangeness, FALSE_ALARMS),
         FURTHER: alarm_threshold(found.lead_of_another, FALSELY_FURTHER),
     }
     known = {name: value for name, value in thresholds.items() if np.isfinite(value) and value > 0}
-    return replace(card, temperature=warmth, thresholds=known)
+    return replace(card, temperature=warmth.temperature, thresholds=known)
 
 
-def power_of_doubt(found: HeldOut, rough: HeldOut) -> float:
-    """The power of POWERS with which roughly changed pictures have the least log-loss, at the temperature that those as
-    they are ask for."""
+def warmth_for(found: HeldOut, rough: HeldOut) -> Warmth:
+    """The temperature, and the power of POWERS, with which held-out pictures have the least log-loss: those as they are
+    and, with a tenth of their weight, the same changed roughly.
 
-    def loss(power: float) -> float:
-        warmth = temperature(found.logits / doubts(found.strangeness, power)[:, None], found.truth)
-        scaled = rough.logits / (warmth * doubts(rough.strangeness, power))[:, None]
-        return -float(log_softmax(scaled, axis=1)[np.arange(len(rough.truth)), rough.truth].mean())
+    Of pictures as they are a good network gets so few wrong that they alone allow any certainty.
+    """
+    both = together([found, rough])
+    weights = np.repeat([1.0, ROUGH_WEIGHT], [len(found.truth), len(rough.truth)])
 
-    return min(POWERS, key=loss)
+    def asked(power: float) -> tuple[float, Warmth]:
+        doubted = both.logits / Warmth(1.0, power).of(both.strangeness)
+        warmth = temperature(doubted, both.truth, weights)
+        return log_loss(doubted / warmth, both.truth, weights), Warmth(warmth, power)
+
+    return min((asked(power) for power in POWERS), key=lambda pair: pair[0])[1]
 
 
 def _numbers(samples: Sequence[Sample], classes: Sequence[str]) -> npt.NDArray[np.int64]:
