@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
@@ -14,7 +15,8 @@ from torch import nn
 
 from steelsight.evaluation.studies import Network
 from steelsight.models.counting import PAPER_1, PAPER_2, Rule, macs, parameters
-from steelsight.models.grey import GreyNetwork, looks
+from steelsight.models.grey import GreyNetwork, fine, looks
+from steelsight.models.millnet import CAP
 from steelsight.models.strangeness import Strangeness
 from steelsight.records import Card, Sample
 from steelsight.training.export import export
@@ -27,6 +29,8 @@ PRODUCTS: Rule = {kind: rule[kind] for kind, rule in ((nn.Conv2d, PAPER_1), (nn.
 MADE_FOR_A_SIZE = ("effnet", "ilcs")
 OURS = "millnet*"
 """Networks whose files are made as they are shipped; the others only compute what they must."""
+SHIPPED: Mapping[str, Mapping[str, float]] = {"millnet": {"cap": CAP}}
+"""How the networks of the shipped weights differ from what their names give untrained."""
 
 
 def path_of(folder: Path, variant: Variant) -> Path:
@@ -57,23 +61,28 @@ def count(network: str, size: int) -> Counted:
 
 def _make(network: str, size: int, in_chans: int) -> nn.Module:
     torch.manual_seed(0)
-    options = {"img_size": size} if network in MADE_FOR_A_SIZE else {}
+    options: dict[str, Any] = {"img_size": size} if network in MADE_FOR_A_SIZE else dict(SHIPPED.get(network, {}))
     return make(Network(network, network, options, {}, {}), size, len(CLASSES), in_chans)
 
 
 def _write_grey(variant: Variant, folder: Path, samples: Sequence[Sample]) -> None:
     network = wrapped(_make(variant.network, variant.size, in_chans=1))
     card = Card(variant.network, CLASSES, (variant.size, variant.size))
-    strangeness = _strangeness(network, variant.size) if variant.network in timm.list_models(OURS) else None
-    export(network, card, path_of(folder, variant), Pictures(samples[:1]), strangeness)
+    besides = _besides(network, variant.size) if variant.network in timm.list_models(OURS) else ()
+    export(network, card, path_of(folder, variant), Pictures(samples[:1]), *besides)
 
 
 @torch.no_grad()
-def _strangeness(network: GreyNetwork, size: int) -> Strangeness:
-    """What a shipped file computes besides, with random numbers."""
-    features = looks(network.eval().with_levels(torch.zeros(1, 1, size, size))[2]).shape[1]
+def _besides(network: GreyNetwork, size: int) -> tuple[Strangeness, nn.Conv2d | None]:
+    """What a shipped file computes besides, with random numbers: how strange a picture is, and the inside of boxes."""
+    levels = network.eval().with_levels(torch.zeros(1, 1, size, size))[2]
     spreads = torch.eye(DIRECTIONS).expand(len(CLASSES), -1, -1)
-    return Strangeness(torch.randn(features, DIRECTIONS), torch.randn(len(CLASSES), DIRECTIONS), spreads)
+    directions = torch.randn(looks(levels).shape[1], DIRECTIONS)
+    places = fine(levels, size)
+    return (
+        Strangeness(directions, torch.randn(len(CLASSES), DIRECTIONS), spreads),
+        None if places is None else nn.Conv2d(places.shape[1], len(CLASSES), 1),
+    )
 
 
 def _write_reduced(variant: Variant, folder: Path, samples: Sequence[Sample]) -> None:
