@@ -5,18 +5,22 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from steelsight.records import Scores
+from steelsight.console import (
+    DONE,
+    NOTHING_DONE,
+    SOME_UNREADABLE,
+    TERMINATED,
+    complain,
+    make_console,
+    print_scores,
+    sentences,
+)
 
 app = typer.Typer(
     help="Recognises steel surface defects in photographs.",
@@ -28,8 +32,6 @@ data_app = typer.Typer(help="Look after folders of photographs.", no_args_is_hel
 app.add_typer(data_app, name="data")
 study_app = typer.Typer(help="Run the papers' tables.", no_args_is_help=True)
 app.add_typer(study_app, name="study")
-
-DONE, SOME_UNREADABLE, NOTHING_DONE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 
 ModelOption = Annotated[str, typer.Option(help="A shipped model's name, a model file, or a folder that train wrote.")]
 Folds = Annotated[Path | None, typer.Option(help="Fold file made by `data split`.")]
@@ -53,7 +55,7 @@ def inspect(
     """Name the defects in photographs, and write a report with heat maps."""
     from steelsight.inspection import inspect as run
 
-    with _sentences():
+    with sentences():
         folder = out if out or as_json else Path("steelsight-report")
         failed, done = run(paths, model, folder, as_json=as_json, pictures=pictures)
         raise typer.Exit(DONE if not failed else SOME_UNREADABLE if done else NOTHING_DONE)
@@ -76,19 +78,19 @@ def train(
     ] = True,
 ) -> None:
     """Train a network on labelled photographs; the result is one model file."""
-    with _sentences("train", "torch", "lightning", "timm", "sklearn", "onnx"):
+    with sentences("train", "torch", "lightning", "timm", "sklearn", "onnx"):
         from steelsight.training import recipe as recipes
         from steelsight.training.run import train as run
 
         chosen = recipes.load(recipe) if recipe else recipes.Recipe()
         chosen = recipes.override(chosen, model=model, epochs=epochs, seed=seed, changes=change)
-        console = _console()
+        console = make_console()
         trained = run(data, chosen, out, console, folds=folds, fold=fold, resume=resume, look_for_overlap=overlap)
         if trained is None:
             raise typer.Exit(DONE)
-        _complain(console, trained.problems)
+        complain(console, trained.problems)
         if trained.scores:
-            _print_scores(console, trained.scores, f"On the {trained.scored_on}")
+            print_scores(console, trained.scores, f"On the {trained.scored_on}")
             console.print(f"Report: {out / 'report.html'}", markup=False, soft_wrap=True)
         console.print(f"Model: {trained.model}", markup=False, soft_wrap=True)
         raise typer.Exit(SOME_UNREADABLE if trained.problems else DONE)
@@ -104,11 +106,11 @@ def export(
     precision: Annotated[str, typer.Option(help="fp32, bf16 or int8.")] = "int8",
 ) -> None:
     """Write a model file in reduced precision, if it decides held-out photographs alike."""
-    with _sentences("train", "torch", "lightning", "timm", "sklearn", "onnx"):
+    with sentences("train", "torch", "lightning", "timm", "sklearn", "onnx"):
         from steelsight.training.reduce import export_reduced
 
         cost = export_reduced(model, data, cells, out, engine, precision)
-        console = _console()
+        console = make_console()
         console.print(f"{precision} in {engine}: {cost.sentence}.", markup=False, soft_wrap=True)
         console.print(f"Model: {out}", markup=False, soft_wrap=True)
 
@@ -125,18 +127,18 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="Folder for scores.json and report.html.")] = Path("steelsight-evaluation"),
 ) -> None:
     """Measure a model on labelled photographs."""
-    with _sentences("train", "sklearn"):
+    with sentences("train", "sklearn"):
         from steelsight.evaluation.command import evaluate_model
 
-        console = _console()
+        console = make_console()
         with console.status("evaluating") as status:
 
             def say(done: int, of: int) -> None:
                 status.update(f"harsh photographs: {done} of {of}")
 
             evaluation = evaluate_model(model, data, out, folds, fold, with_harsh=harsh, on_harsh=say)
-        _complain(console, evaluation.problems)
-        _print_scores(console, evaluation.scores, f"{model} on {data}")
+        complain(console, evaluation.problems)
+        print_scores(console, evaluation.scores, f"{model} on {data}")
         console.print(f"95 % interval of the accuracy: {evaluation.interval}")
         if evaluation.harsh:
             worst = evaluation.harsh.worst
@@ -170,7 +172,7 @@ def crossval(
     side_by_side: SideBySide = None,
 ) -> None:
     """Train and score every fold with every seed; finished cells are kept, so a second call goes on."""
-    with _sentences("train", "torch", "lightning", "timm", "sklearn", "onnx"):
+    with sentences("train", "torch", "lightning", "timm", "sklearn", "onnx"):
         from functools import partial
 
         from steelsight.data import splits
@@ -179,16 +181,16 @@ def crossval(
 
         chosen = recipes.load(recipe) if recipe else recipes.Recipe()
         chosen = recipes.override(chosen, model=model, epochs=epochs, changes=change)
-        console = _console()
+        console = make_console()
         file = Path(folds)
         if not splits.is_file(folds):
             file = out.with_name(f"{out.name}-{protocol}.csv")
             made = splits.split(data, file, protocol, folds, groups=groups, seed=0)
-            _complain(console, (*made.left_out, *made.remarks))
+            complain(console, (*made.left_out, *made.remarks))
         say = partial(console.print, markup=False, soft_wrap=True)
         summary = run(data, chosen, file, _seeds(seeds), out, say, against=against, side_by_side=side_by_side)
-        _complain(console, (*summary.remarks, *summary.failed))
-        _print_scores(console, summary.pooled, f"{chosen.model}, all cells together")
+        complain(console, (*summary.remarks, *summary.failed))
+        print_scores(console, summary.pooled, f"{chosen.model}, all cells together")
         console.print(
             f"Cells: {100 * summary.mean_accuracy:.2f} ± {100 * summary.deviation:.2f} %, "
             f"95 % interval {summary.interval}"
@@ -208,8 +210,8 @@ def models() -> None:
 
     from steelsight.runtime.classifier import load, shipped
 
-    with _sentences():
-        console = _console()
+    with sentences():
+        console = make_console()
         files = Table("file", "network", "pixels", "classes", "scores", title="Shipped model files")
         for name in shipped():
             card = load(name).card
@@ -239,9 +241,9 @@ def data_synth(
     """Draw steel: the six classes of NEU and clean steel, with boxes and masks."""
     from steelsight.data.synthetic import write
 
-    with _sentences():
+    with sentences():
         samples = write(folder, per_class, seed=seed, size=size)
-        _console().print(f"{len(samples)} drawn pictures in {folder}", markup=False, soft_wrap=True)
+        make_console().print(f"{len(samples)} drawn pictures in {folder}", markup=False, soft_wrap=True)
 
 
 @data_app.command("check")
@@ -253,10 +255,10 @@ def data_check(
     ] = None,
 ) -> None:
     """Say what is wrong with a folder: unreadable files, copies, overlap, labels, shortcuts."""
-    with _sentences("train", "sklearn"):
+    with sentences("train", "sklearn"):
         from steelsight.evaluation.check import check
 
-        console = _console()
+        console = make_console()
         with console.status("looking for overlap"):
             findings = check(data, out, cells)
         for finding in findings:
@@ -280,12 +282,12 @@ def data_split(
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:
     """Share labelled photographs out over folds."""
-    with _sentences("train", "sklearn"):
+    with sentences("train", "sklearn"):
         from steelsight.data.splits import split
 
         made = split(data, out, protocol, folds, groups=groups, seed=seed)
-        console = _console()
-        _complain(console, (*made.left_out, *made.remarks))
+        console = make_console()
+        complain(console, (*made.left_out, *made.remarks))
         console.print(f"{out}: {made.sentence}", markup=False, soft_wrap=True)
         raise typer.Exit(SOME_UNREADABLE if made.left_out else DONE)
 
@@ -310,12 +312,12 @@ def study_run(
     side_by_side: SideBySide = None,
 ) -> None:
     """Train and score the cells of studies that have no result yet, one JSON file a cell."""
-    with _sentences("train", "torch", "lightning", "timm", "sklearn", "onnx"):
+    with sentences("train", "torch", "lightning", "timm", "sklearn", "onnx"):
         from functools import partial
 
         from steelsight.training.study import run
 
-        console = _console()
+        console = make_console()
         say = partial(console.print, markup=False, soft_wrap=True)
         place = data or _neu()
         failed = run(
@@ -339,11 +341,11 @@ def study_report(
     out: Annotated[Path, typer.Option(help="Folder of the pages and their plots.")] = Path("docs"),
 ) -> None:
     """Write what the papers print beside what was measured, and what was chosen among what."""
-    with _sentences("train", "sklearn"):
+    with sentences("train", "sklearn"):
         from steelsight.evaluation import choices, reproduction
 
         for path in [*reproduction.write(studies, out), choices.write(studies, out)]:
-            _console().print(str(path), markup=False, soft_wrap=True)
+            make_console().print(str(path), markup=False, soft_wrap=True)
 
 
 def main() -> None:
@@ -351,27 +353,6 @@ def main() -> None:
     if threading.current_thread() is threading.main_thread():  # others may not
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # so that whatever was started is stopped too
     app()
-
-
-@contextmanager
-def _sentences(extra: str = "", *modules: str) -> Iterator[None]:
-    """Turns what a person can mend into one sentence on standard error and an exit code."""
-    from steelsight.records import SteelsightError
-
-    missing = [module for module in modules if find_spec(module) is None]
-    try:
-        if missing:
-            raise SteelsightError(f'This needs libraries that are not installed: pip install "steelsight[{extra}]".')
-        yield
-    except SteelsightError as error:
-        typer.echo(f"steelsight: {error}", err=True)
-        raise typer.Exit(NOTHING_DONE) from None
-    except KeyboardInterrupt:
-        typer.echo("steelsight: stopped; what was done so far is kept.", err=True)
-        raise typer.Exit(INTERRUPTED) from None
-    except BrokenPipeError:
-        sys.stderr.close()
-        raise typer.Exit(DONE) from None
 
 
 def _seeds(text: str) -> list[int]:
@@ -391,44 +372,3 @@ def _neu() -> Path:
     if not os.environ.get("STEELSIGHT_DATA"):
         raise SteelsightError("Say where the images are: --data FOLDER, or STEELSIGHT_DATA with neu-cls in it.")
     return Path(os.environ["STEELSIGHT_DATA"]) / "neu-cls"
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    return Console(highlight=False)
-
-
-def _complain(console: Console, problems: Sequence[str]) -> None:
-    for problem in problems:
-        console.print(problem, style="yellow", markup=False, soft_wrap=True)
-
-
-def _print_scores(console: Console, scores: Scores, title: str) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    def percent(value: float) -> str:
-        return f"{100 * value:.2f}"
-
-    table = Table(
-        "class", *(_right(name) for name in ("precision %", "recall %", "F1 %", "pictures")), title=Text(title)
-    )
-    for name, figures in scores.per_class.items():
-        row = (figures.precision, figures.recall, figures.f1)
-        table.add_row(Text(name), *map(percent, row), str(figures.support))
-    table.add_section()
-    averages = (scores.macro_precision, scores.macro_recall, scores.macro_f1)
-    table.add_row("mean", *map(percent, averages), str(scores.images))
-    console.print(table)
-    console.print(f"Accuracy {percent(scores.accuracy)} %, {len(scores.mistakes)} of {scores.images} wrong")
-    for mistake in scores.mistakes[:20]:
-        console.print(f"  {mistake.image}: {mistake.truth}, taken for {mistake.predicted}", markup=False)
-    if len(scores.mistakes) > 20:
-        console.print(f"  and {len(scores.mistakes) - 20} more, in the report")
-
-
-def _right(name: str) -> Any:
-    from rich.table import Column
-
-    return Column(name, justify="right")
