@@ -28,9 +28,9 @@ PRODUCTS: Rule = {kind: rule[kind] for kind, rule in ((nn.Conv2d, PAPER_1), (nn.
 """What a matrix product could do at the processor's peak; activations and averages are left out."""
 MADE_FOR_A_SIZE = ("effnet", "ilcs")
 OURS = "millnet*"
-"""Networks whose files are made as they are shipped; the others only compute what they must."""
-SHIPPED: Mapping[str, Mapping[str, float]] = {"millnet": {"cap": CAP}}
-"""How the networks of the shipped weights differ from what their names give untrained."""
+"""Networks whose files compute all that a shipped one does; the others only compute what they must."""
+SHIPPED = "millnet"
+"""The one whose weights are shipped; its layers have their cap."""
 
 
 def path_of(folder: Path, variant: Variant) -> Path:
@@ -61,7 +61,8 @@ def count(network: str, size: int) -> Counted:
 
 def _make(network: str, size: int, in_chans: int) -> nn.Module:
     torch.manual_seed(0)
-    options: dict[str, Any] = {"img_size": size} if network in MADE_FOR_A_SIZE else dict(SHIPPED.get(network, {}))
+    options: dict[str, Any] = {"img_size": size} if network in MADE_FOR_A_SIZE else {}
+    options |= {"cap": CAP} if network == SHIPPED else {}
     return make(Network(network, network, options, {}, {}), size, len(CLASSES), in_chans)
 
 

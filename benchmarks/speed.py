@@ -28,7 +28,7 @@ from steelsight.runtime.engines import cores
 ABOUT = {
     "weights": "random: the speed does not depend on them",
     "engine": "the graph alone, on pictures of the network's own size; of peers without a class map; of MillNet with "
-    "all that a shipped file gives",
+    "all that a shipped file gives: strangeness, and the inside of boxes",
     "predict": "Classifier.predict, from arrays of 200x200 grey levels",
     "scan": "Classifier.scan of a strip 6,000 pixels wide; pictures: tiles of 200x200 pixels",
     "times": "milliseconds of a call; rounds: the median of each round",
@@ -100,7 +100,7 @@ def resumed(out: Path, plan: Plan, networks: Networks, listed: Sequence[Variant]
     if not out.exists():
         return fresh
     found = records.load(out)
-    is_same = (found.plan, found.networks, found.counted) == (fresh.plan, fresh.networks, fresh.counted)
+    is_same = all(getattr(found, name) == getattr(fresh, name) for name in ("about", "plan", "networks", "counted"))
     return found if is_same and records.is_same_place(found.provenance, fresh.provenance) else fresh
 
 

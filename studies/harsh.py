@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from steelsight.evaluation import robustness, studies
 from steelsight.evaluation.archive import Key
 from steelsight.evaluation.provenance import provenance
 from steelsight.evaluation.results import write_json
-from steelsight.runtime.classifier import RUN_FILE, load
+from steelsight.runtime.classifier import RUN_FILE, Classifier, load
 from steelsight.training.familiar import changed_roughly, held_out
 
 STUDIES = Path(__file__).parent
@@ -29,7 +29,7 @@ RANDOM = "neu-cls-published"
 
 def score(key: Key, run: Path, data: Path) -> None:
     """Answers all harsh pictures of the cell's test part."""
-    root, classifier = catalog.root_of(data), load(run, threads=1)
+    root, classifier = catalog.root_of(data), as_trained(load(run, threads=1))
     everything = catalog.read(data).samples
     assigned, _ = foldfile.match_samples(everything, root, STUDIES / "folds" / f"{key.protocol}.csv")
     samples = [sample for sample, entry in zip(everything, assigned, strict=True) if entry.fold == key.fold]
@@ -45,6 +45,11 @@ def score(key: Key, run: Path, data: Path) -> None:
     sums = {"mean": found.mean, "mean_never_trained_on": found.mean_never_trained_on, **asdict(found)}
     write_json(result_of(key), {"harsh": sums, "provenance": provenance()})
     print(f"{key.path}: {100 * found.clean:.2f} % clean, {100 * found.mean:.2f} % harsh", flush=True)
+
+
+def as_trained(classifier: Classifier) -> Classifier:
+    """Without the temperature and the thresholds that a run with a validation part has; folds have those of others."""
+    return classifier.with_card(replace(classifier.card, temperature=1.0, thresholds={}))
 
 
 def result_of(key: Key) -> Path:

@@ -1,8 +1,8 @@
 """What the harsh answers of all folds come to: `python studies/pooled.py STUDY NETWORK [--runs RUNS]`.
 
 Reads what `studies/harsh.py` left in the runs of the leak-free folds. Temperature and thresholds of each fold come from
-the pictures that the other folds held out, as they are: a model of theirs had not seen these, and none of them is a
-test picture of the fold. Writes results/robustness/NETWORK.json.
+the pictures that the other folds held out, as they are and roughly changed: a model of theirs had not seen these, and
+none of them is a test picture of the fold. Writes results/robustness/NETWORK.json.
 """
 
 from __future__ import annotations

@@ -103,9 +103,9 @@ def _calibration(found: Mapping[str, Any]) -> list[str]:
     words = (
         "From the clean pictures that the other folds held out; calibration error over 15 bins of equal width, all "
         "folds together. `calibrated`, as files are: one temperature divides the logits, times a power of the "
-        "picture's strangeness where that exceeds 1; both have the least log-loss on those held-out pictures and, with a "
-        "tenth of their weight, on the same roughly changed by the training's own code. `Classifier.candidates` gives "
-        "the classes that a picture may be of."
+        "picture's strangeness where that exceeds 1; both have the least log-loss on those held-out pictures and, with "
+        "a tenth of their weight, on the same roughly changed by the training's own code. `Classifier.candidates` "
+        "gives the classes that a picture may be of."
     )
     plots = [f"![{name}: reliability](robustness/{name}-reliability.svg)" for name in found]
     table = _table(["network", "pictures", "calibration error", "Brier score", "log-loss"], rows)

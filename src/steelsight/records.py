@@ -144,7 +144,7 @@ class Card:
     size: tuple[int, int]
     """Height and width that the graph takes, pixels."""
     temperature: float = 1.0
-    """Logits are divided by it before the softmax."""
+    """Logits are divided by it before the softmax; those of strange pictures by more (`runtime.confidence`)."""
     thresholds: Mapping[str, float] = field(default_factory=dict)
     protocol: str = ""
     """How the scores were measured."""

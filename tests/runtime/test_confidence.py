@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -33,6 +34,10 @@ def test_the_stranger_a_picture_the_less_surely_it_is_judged() -> None:
     doubting = replace(CARD, thresholds={DOUBT: 2.0})
     assert warmth_of(doubting, 3.0) == pytest.approx(9 * CARD.temperature)
     assert doubt(3.0, 0.5) == pytest.approx(3**0.5)
+
+
+def test_a_picture_of_unknown_strangeness_is_judged_at_the_temperature() -> None:
+    assert doubt(math.nan, 2.0) == 1.0
 
 
 @pytest.mark.parametrize(("card", "strangeness"), [(CARD, 3.0), (replace(CARD, thresholds={DOUBT: 2.0}), None)])

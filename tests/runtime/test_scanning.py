@@ -82,6 +82,16 @@ def test_regions_are_in_pixels_of_the_strip() -> None:
     }
 
 
+def test_the_hotter_the_less_sure_are_regions() -> None:
+    strip = np.zeros((64, 400), np.uint8)
+    strip[:, :200] = 255
+    cool, hot = (
+        max(region.score for region in scanning.scan(by_half, strip, replace(CARD, temperature=each)).regions)
+        for each in (100.0, 300.0)
+    )
+    assert cool > hot
+
+
 def test_clean_steel_has_no_region() -> None:
     found = scanning.scan(by_half, np.zeros((64, 400), np.uint8), replace(CARD, classes=("left", "clean")))
     assert found.regions == ()

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.special import softmax
 
 from steelsight import images
 from steelsight.data import catalog
-from steelsight.evaluation.calibration import log_loss, temperature
+from steelsight.evaluation.calibration import log_loss
 from steelsight.models.grey import GreyNetwork, looks
 from steelsight.records import UNKNOWN, Card, Sample
 from steelsight.runtime.classifier import CANDIDATE_SHARE, FURTHER, STRANGENESS, Classifier, load
@@ -101,15 +102,23 @@ def test_rough_pictures_tell_whether_strange_ones_are_to_be_doubted(strangeness:
     assert (DOUBT in calibrated(Card("x", CLASSES, (64, 64)), clean, rough).thresholds) == doubting
 
 
+def test_the_stranger_a_picture_the_less_surely_the_file_judges_it(classifier: Classifier) -> None:
+    made = classifier.with_card(replace(classifier.card, temperature=2.0, thresholds={DOUBT: 2.0}))
+    (picture,) = noise(1)
+    output, (prediction,) = made.output([picture]), made.predict(picture)
+    assert prediction.strangeness is not None
+    assert prediction.strangeness > 1
+    expected = softmax(output.logits[0] / (2 * prediction.strangeness**2))
+    assert list(prediction.scores.values()) == pytest.approx(expected, abs=1e-6)
+
+
 def test_where_nothing_is_wrong_rough_pictures_tell_how_sure_to_be() -> None:
-    """All right as they are, half wrong when changed: neither as sure as the one would have it nor as unsure as the
-    other."""
+    """All right as they are, which allows any certainty; half wrong when changed."""
     logits, none = np.tile(np.array([4.0, 1.0, 0.0], np.float32), (200, 1)), np.zeros(200, np.float32)
     clean = HeldOut(logits, np.repeat([0], 200), none, none)
     rough = HeldOut(logits, np.repeat([0, 1], 100), none, none)
     found = warmth_for(clean, rough)
-    of_rough_alone = temperature(rough.logits, rough.truth)
-    assert found.temperature < of_rough_alone
+    assert found.power == 0
     losses = [
         log_loss(np.r_[logits, logits] / warmth, np.r_[clean.truth, rough.truth], np.repeat([1.0, ROUGH_WEIGHT], 200))
         for warmth in (0.9 * found.temperature, found.temperature, 1.1 * found.temperature)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
 from steelsight.records import Card, SteelsightError
+from steelsight.runtime.confidence import DOUBT
 
 KEY = "steelsight"
 FORMAT = 1
 MAX_CLASSES = 10_000
 MAX_SIDE = 4096
+LARGEST = 1e9
+"""Of numbers; temperatures are no less than its inverse."""
+MOST_DOUBT = 5
 ENGINES = ("onnxruntime", "openvino")
 PRECISIONS = ("fp32", "bf16", "int8")
 
@@ -49,7 +52,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
 
 
 def _is_mapping(to: Callable[[Any], bool]) -> Callable[[Any], bool]:
@@ -72,8 +75,8 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "model": _is_text,
     "classes": lambda value: _is_list(_is_text, 2, MAX_CLASSES)(value) and len(set(value)) == len(value),
     "size": _is_list(_is_side, 2, 2),
-    "temperature": lambda value: _is_number(value) and value > 0,
-    "thresholds": _is_mapping(_is_number),
+    "temperature": lambda value: _is_number(value) and value >= 1 / LARGEST,
+    "thresholds": lambda value: _is_mapping(_is_number)(value) and 0 <= value.get(DOUBT, 0) <= MOST_DOUBT,
     "protocol": _is_text,
     "scores": _is_mapping(_is_number),
     "licence": _is_text,

@@ -21,7 +21,8 @@ from steelsight import images
 from steelsight.images import ImageError
 from steelsight.records import UNKNOWN, Card, Evidence, FloatArray, GreyImage, Prediction, Scan, SteelsightError
 from steelsight.runtime import card as cards
-from steelsight.runtime import confidence, regions, scanning
+from steelsight.runtime import regions, scanning
+from steelsight.runtime.confidence import shares, warmth_of
 from steelsight.runtime.engines import (
     FEATURES,
     INSIDE,
@@ -53,6 +54,7 @@ AHEAD = 64
 Source = str | os.PathLike[str] | bytes | npt.NDArray[Any]
 """A path, the bytes of an encoded picture, or an array as `images.as_grey` takes it."""
 SOURCES = (np.ndarray, str, bytes, os.PathLike)
+"""The same for `isinstance`, which asks in this order: a line sends arrays."""
 
 
 class Classifier:
@@ -186,22 +188,22 @@ class Classifier:
         """Of the picture of this number in the output's batch."""
         class_map = output.class_maps[number]
         strangeness = None if output.strangeness is None else float(output.strangeness[number])
-        shares = confidence.shares(output.logits[number].tolist(), confidence.warmth_of(self.card, strangeness))
-        scores = dict(zip(self.classes, shares, strict=True))
-        surest = max(shares)
-        best = shares.index(surest)
+        by_class = shares(output.logits[number].tolist(), warmth_of(self.card, strangeness))
+        scores = dict(zip(self.classes, by_class, strict=True))
+        confidence = max(by_class)
+        best = by_class.index(confidence)
         label = self.classes[best]
         if strangeness is not None and strangeness > self._strangest:
-            return Prediction(name, UNKNOWN, surest, scores, class_map=class_map, strangeness=strangeness)
+            return Prediction(name, UNKNOWN, confidence, scores, class_map=class_map, strangeness=strangeness)
 
         def find() -> Evidence:
-            seen = _evidence(output, number, best, label, surest, size)
+            seen = _evidence(output, number, best, label, confidence, size)
             if self._least_lead == math.inf:
                 return seen
             others = regions.of_others(class_map, best, scores, self._least_lead, size)
             return replace(seen, regions=(*seen.regions, *others))
 
-        return Prediction(name, label, surest, scores, class_map=class_map, strangeness=strangeness, find=find)
+        return Prediction(name, label, confidence, scores, class_map=class_map, strangeness=strangeness, find=find)
 
 
 def _evidence(output: Output, number: int, best: int, label: str, confidence: float, size: tuple[int, int]) -> Evidence:

@@ -20,8 +20,11 @@ def warmth_of(card: Card, strangeness: float | None) -> float:
 
 
 def doubt(strangeness: float, power: float) -> float:
-    """What the temperature is multiplied by: 1 for pictures as near to what is known as known ones, more beyond."""
-    return math.pow(max(1.0, strangeness), power)
+    """What the temperature is multiplied by: 1 for pictures as near to what is known as known ones, more beyond.
+
+    1 as well where the strangeness is not known (NaN).
+    """
+    return math.pow(strangeness, power) if strangeness > 1 else 1.0
 
 
 def shares(logits: Sequence[float], warmth: float) -> list[float]:

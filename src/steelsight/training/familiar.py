@@ -54,11 +54,9 @@ ROUGH = Augmentation(
     dead_pixels=0.03,
     share=0.35,
 )
-"""How pictures are changed that tell how sure to be of strange ones: more roughly than in most recipes."""
+"""How pictures are changed that have a say in how sure to be: more roughly than in most recipes."""
 
 Floats = npt.NDArray[np.float64]
-doubts = np.vectorize(doubt, otypes=[np.float64])
-"""`doubt` of many pictures."""
 Change = Callable[[GreyImage, int], GreyImage]
 """A picture and its number -> the picture to ask about."""
 
@@ -72,7 +70,8 @@ class Warmth:
 
     def of(self, strangeness: npt.NDArray[np.floating]) -> Floats:
         """What the logits (..., classes) of pictures of this strangeness (...) are divided by, (..., 1)."""
-        return np.asarray(self.temperature * doubts(strangeness, self.power))[..., None]
+        doubts: Floats = np.vectorize(doubt, otypes=[np.float64])(strangeness, self.power)
+        return self.temperature * doubts[..., None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +173,7 @@ def together(parts: Sequence[HeldOut]) -> HeldOut:
 def calibrated(card: Card, found: HeldOut, rough: HeldOut) -> Card:
     """The card with the temperature and the thresholds that held-out pictures ask for.
 
-    found: pictures as they are. rough: the same, changed roughly, which tell how much less sure to be of strange ones.
+    found: pictures as they are. rough: the same, changed roughly, which have a say in how sure to be.
     """
     warmth = warmth_for(found, rough)
     shares = softmax(found.logits / warmth.of(found.strangeness), axis=1)
@@ -197,12 +196,13 @@ def warmth_for(found: HeldOut, rough: HeldOut) -> Warmth:
     both = together([found, rough])
     weights = np.repeat([1.0, ROUGH_WEIGHT], [len(found.truth), len(rough.truth)])
 
-    def asked(power: float) -> tuple[float, Warmth]:
-        doubted = both.logits / Warmth(1.0, power).of(both.strangeness)
-        warmth = temperature(doubted, both.truth, weights)
-        return log_loss(doubted / warmth, both.truth, weights), Warmth(warmth, power)
+    def best_at(power: float) -> Warmth:
+        return Warmth(temperature(both.logits / Warmth(1.0, power).of(both.strangeness), both.truth, weights), power)
 
-    return min((asked(power) for power in POWERS), key=lambda pair: pair[0])[1]
+    def loss(warmth: Warmth) -> float:
+        return log_loss(both.logits / warmth.of(both.strangeness), both.truth, weights)
+
+    return min(map(best_at, POWERS), key=loss)
 
 
 def _numbers(samples: Sequence[Sample], classes: Sequence[str]) -> npt.NDArray[np.int64]:
