@@ -18,7 +18,12 @@ from steelsight.records import Certainty, HarshScores
 ROOT = Path(__file__).parents[1]
 RESULTS, DOCS = ROOT / "studies" / "results", ROOT / "docs"
 PAGE, PLOTS = DOCS / "robustness.md", DOCS / "robustness"
-MODELS = {"millnet": "MillNet", "millnet_line": "MillNet for a line", "millnet_steady": "MillNet steady"}
+MODELS = {
+    "millnet": "MillNet",
+    "millnet_line": "MillNet for a line",
+    "millnet_steady": "MillNet steady",
+    "pdmsnet": "PDMSNet",
+}
 FOREIGN = ("photographs", "drawn", "no steel", "clean")
 
 

@@ -34,7 +34,7 @@ from steelsight.training.pictures import Pictures
 STUDIES = Path(__file__).parent
 WEIGHTS = STUDIES.parent / "src" / "steelsight" / "weights"
 LICENCE = (
-    "Code: Apache-2.0. The weights were trained on NEU-CLS, what MillNets know of places on the boxes of NEU-DET (Song "
+    "Code: Apache-2.0. The weights were trained on NEU-CLS, what they know of places on the boxes of NEU-DET (Song "
     "and Yan 2013), whose owners state no licence; see NOTICE."
 )
 

@@ -6,11 +6,13 @@ file; for MillNet that is a matter of seconds.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
@@ -102,5 +104,7 @@ def _of_class(
         return None
     deviation = places.std(0)
     deviation[deviation == 0] = 1
-    found = LogisticRegression(max_iter=STEPS).fit(places / deviation, inside)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # many features take more steps, which tell little
+        found = LogisticRegression(max_iter=STEPS).fit(places / deviation, inside)
     return found.coef_[0] / deviation, float(found.intercept_[0])
