@@ -28,9 +28,10 @@ PRODUCTS: Rule = {kind: rule[kind] for kind, rule in ((nn.Conv2d, PAPER_1), (nn.
 """What a matrix product could do at the processor's peak; activations and averages are left out."""
 MADE_FOR_A_SIZE = ("effnet", "ilcs")
 OURS = "millnet*"
+AS_SHIPPED = [OURS, "pdmsnet"]
 """Networks whose files compute all that a shipped one does; the others only compute what they must."""
-SHIPPED = "millnet"
-"""The one whose weights are shipped; its layers have their cap."""
+CAPPED = "millnet"
+"""The one whose shipped weights have a cap in their layers."""
 
 
 def path_of(folder: Path, variant: Variant) -> Path:
@@ -62,14 +63,14 @@ def count(network: str, size: int) -> Counted:
 def _make(network: str, size: int, in_chans: int) -> nn.Module:
     torch.manual_seed(0)
     options: dict[str, Any] = {"img_size": size} if network in MADE_FOR_A_SIZE else {}
-    options |= {"cap": CAP} if network == SHIPPED else {}
+    options |= {"cap": CAP} if network == CAPPED else {}
     return make(Network(network, network, options, {}, {}), size, len(CLASSES), in_chans)
 
 
 def _write_grey(variant: Variant, folder: Path, samples: Sequence[Sample]) -> None:
     network = wrapped(_make(variant.network, variant.size, in_chans=1))
     card = Card(variant.network, CLASSES, (variant.size, variant.size))
-    besides = _besides(network, variant.size) if variant.network in timm.list_models(OURS) else ()
+    besides = _besides(network, variant.size) if variant.network in timm.list_models(AS_SHIPPED) else ()
     export(network, card, path_of(folder, variant), Pictures(samples[:1]), *besides)
 
 

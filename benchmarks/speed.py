@@ -27,8 +27,8 @@ from steelsight.runtime.engines import cores
 
 ABOUT = {
     "weights": "random: the speed does not depend on them",
-    "engine": "the graph alone, on pictures of the network's own size; of peers without a class map; of MillNet with "
-    "all that a shipped file gives: strangeness, and the inside of boxes",
+    "engine": "the graph alone, on pictures of the network's own size; of peers without a class map; of MillNet "
+    "and PDMSNet with all that a shipped file gives: strangeness, and the inside of boxes",
     "predict": "Classifier.predict, from arrays of 200x200 grey levels",
     "scan": "Classifier.scan of a strip 6,000 pixels wide; pictures: tiles of 200x200 pixels",
     "times": "milliseconds of a call; rounds: the median of each round",
