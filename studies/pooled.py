@@ -101,7 +101,7 @@ def _others(fold: Fold, folds: Sequence[Fold]) -> list[Fold]:
 
 def _warmth(folds: Sequence[Fold]) -> Warmth:
     """As `training.familiar.calibrated`, which puts it on the card of a file."""
-    return warmth_for(*(together(parts) for parts in zip(*((fold.clean, fold.rough) for fold in folds), strict=True)))
+    return warmth_for(together([fold.clean for fold in folds]), together([fold.rough for fold in folds]))
 
 
 def _shares(fold: Fold, warmth: Warmth) -> tuple[Floats, Floats]:

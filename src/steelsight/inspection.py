@@ -14,6 +14,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from steelsight.console import make_console
 from steelsight.data import catalog
 from steelsight.records import Prediction
 from steelsight.report import DEFAULT_PICTURES, InspectionReport
@@ -31,7 +32,7 @@ def inspect(
     Raises SteelsightError where the model cannot be loaded or the folder not written.
     """
     classifier = load(model)
-    screen, errors = Console(highlight=False), Console(stderr=True, highlight=False)
+    screen, errors = make_console(), Console(stderr=True, highlight=False)
     counts: Counter[str] = Counter()
     shown: list[Prediction] = []
     failed = 0
