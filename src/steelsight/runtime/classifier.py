@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
 from importlib import resources
-from itertools import count, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from steelsight.runtime.engines import (
     FEATURES,
     INSIDE,
     OUTPUTS,
+    TOGETHER,
     Batch,
     Engine,
     OnnxRuntime,
@@ -175,14 +176,20 @@ class Classifier:
         names = [_name(source, number) for number, source in batch]
         decoded = [_decode(source, name) for name, (_, source) in zip(names, batch, strict=True)]
         greys = [entry for entry in decoded if not isinstance(entry, ImageError)]
-        output = engine.run(self._batch(greys)) if greys else None
-        numbers = count()
+        answers = self._outputs(engine, greys)
         return [
             (Prediction(name, None, None, error=str(entry)), None)
-            if output is None or isinstance(entry, ImageError)
-            else (self._prediction(name, entry.shape, output, next(numbers)), entry)
+            if isinstance(entry, ImageError)
+            else (self._prediction(name, entry.shape, *next(answers)), entry)
             for name, entry in zip(names, decoded, strict=True)
         ]
+
+    def _outputs(self, engine: Engine, greys: Sequence[GreyImage]) -> Iterator[tuple[Output, int]]:
+        """For each picture the output that it is in, and its number there."""
+        for first in range(0, len(greys), TOGETHER):
+            together = greys[first : first + TOGETHER]
+            output = engine.run(self._batch(together))
+            yield from ((output, number) for number in range(len(together)))
 
     def _prediction(self, name: str, size: tuple[int, int], output: Output, number: int) -> Prediction:
         """Of the picture of this number in the output's batch."""

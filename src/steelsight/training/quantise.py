@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ def quantise(source: Path, target: Path, pictures: Sequence[GreyImage]) -> None:
 
     pictures: at the size of the network; their range decides that of every activation. Convolutions alone are
     quantised, and of these not the classifier, which costs next to nothing. Both engines read the file: each 8-bit
-    operation is written as a float one between a pair of conversions (QDQ).
+    operation is written as a float one between a pair of conversions (QDQ). A convolution's own answer is not
+    converted, only what the next one reads: so engines compute bias, activation and conversion within the convolution.
     """
     model = onnx.load(source)
     model.metadata_props.add(key="onnx.quant.pre_process", value="onnxruntime.quant")  # else it advises what is done
@@ -39,10 +41,14 @@ def quantise(source: Path, target: Path, pictures: Sequence[GreyImage]) -> None:
         calibrate_method=CalibrationMethod.MinMax,
         op_types_to_quantize=["Conv"],
         nodes_to_exclude=_classifier(model),
-        extra_options={"TensorQuantOverrides": {name: [BYTES] for name in levels}},
+        extra_options={
+            "TensorQuantOverrides": {name: [BYTES] for name in levels},
+            "OpTypesToExcludeOutputQuantization": ["Conv"],
+        },
     )
     quantised = onnx.load(target)
     _take_bytes(quantised)
+    _pool_bytes(quantised)
     quantised.producer_name = "steelsight"
     onnx.save(quantised, target)
 
@@ -83,3 +89,22 @@ def _take_bytes(model: Any) -> None:
     for output, node in casts.items():
         if output not in read:
             graph.node.remove(node)
+
+
+def _pool_bytes(model: Any) -> None:
+    """What is quantised after a maximum is quantised before it too: the same bytes come out, and fewer go in."""
+    graph = model.graph
+    pools = {node.output[0]: node for node in graph.node if node.op_type == "MaxPool"}
+    for quantised in [node for node in graph.node if node.op_type == "QuantizeLinear" and node.input[0] in pools]:
+        pool = pools.pop(quantised.input[0], None)
+        if pool is None:
+            continue
+        source, scale = pool.input[0], quantised.input[1:]
+        steps, names = ("QuantizeLinear", "DequantizeLinear"), (source, f"{pool.name}_bytes", f"{pool.name}_levels")
+        pair = [
+            onnx.helper.make_node(step, [before, *scale], [after], name=after)
+            for step, (before, after) in zip(steps, pairwise(names), strict=True)
+        ]
+        pool.input[0] = names[-1]
+        for number, node in enumerate(pair, start=list(graph.node).index(pool)):
+            graph.node.insert(number, node)
