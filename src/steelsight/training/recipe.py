@@ -95,6 +95,9 @@ class Recipe:
     """Weigh the loss so that every class counts the same, however many pictures it has."""
     validation_share: float = 0.1
     """Share of the training pictures that chooses the epoch, where the data brings no such part; 0 takes the last."""
+    clean_windows: int = 0
+    """Clean steel is learned from squares beside the boxes of pictures, of at least so many pixels a side, as
+    `training.windows` says; 0: from no squares."""
     augmentation: Augmentation = Augmentation()
     precision: str = "auto"
     """`bf16-mixed`, `32-true`, or `auto`: bf16 where the processor has it."""
@@ -223,6 +226,7 @@ def _check(recipe: Recipe, where: str) -> None:
         "label_smoothing: give a share from 0 to 1": not 0 <= recipe.label_smoothing < 1,
         "average_decay: give a share from 0 to 1": not 0 <= recipe.average_decay < 1,
         "validation_share: give a share from 0 to 0.5": not 0 <= recipe.validation_share <= 0.5,
+        "clean_windows: give 0, or 16 or more pixels": recipe.clean_windows != 0 and recipe.clean_windows < 16,
         f"precision: give one of {', '.join(PRECISIONS)}": recipe.precision not in PRECISIONS,
         "augmentation: scale, gain, gamma and aspect are factors of 1 or more, the rest 0 or more": (
             min(getattr(recipe.augmentation, name) for name in FACTORS) < 1

@@ -15,37 +15,24 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from steelsight import report
 from steelsight.curves import charts
-from steelsight.data import catalog, foldfile, grouping, splits
+from steelsight.data import catalog, grouping
 from steelsight.data.naming import names_of
 from steelsight.evaluation import gallery, results
 from steelsight.evaluation.evaluate import evaluate
 from steelsight.evaluation.provenance import provenance
-from steelsight.records import UNKNOWN, Card, Sample, Scores, SteelsightError
+from steelsight.records import Card, Sample, Scores, SteelsightError
 from steelsight.runtime.classifier import RUN_FILE, Classifier, load
 from steelsight.training import recipe as recipes
 from steelsight.training.boxes import FEWEST, learned_from_boxes
 from steelsight.training.export import export, write_card
 from steelsight.training.familiar import calibrated, changed_roughly, familiarity, held_out
 from steelsight.training.fit import CHECKPOINT, Fitted, fit, make_fabric, step_costs
+from steelsight.training.parts import Parts, choose_parts, with_clean_steel
 from steelsight.training.pictures import Pictures, readable
 from steelsight.training.recipe import Recipe
 
 GROUPS = "groups.csv"
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """Who learns, who chooses the epoch, who is looked at once at the end; and what that is called."""
-
-    root: Path
-    training: tuple[Sample, ...]
-    validation: tuple[Sample, ...]
-    test: tuple[Sample, ...]
-    protocol: str
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        return tuple(sorted({sample.label for sample in self.training}))
+WINDOWS = "windows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,59 +69,17 @@ def train(
     fabric = make_fabric(recipe)
     groups = _groups(samples, root, out, console, fabric) if look_for_overlap and folds is None else None
     parts, remarks = choose_parts(samples, root, recipe, folds, fold, groups)
+    if recipe.clean_windows:
+        parts = with_clean_steel(parts, recipe.clean_windows, out / WINDOWS, fabric)
     if fabric.is_global_zero:
         console.print(_summary(parts, recipe), markup=False, soft_wrap=True)
     fitted = _fit(parts, recipe, out, fabric, console, resume=resume)
     if not fabric.is_global_zero:
         return None
     known = dict(zip((sample.path for sample in samples), fingerprints, strict=True))
-    learned_from = tuple(sorted({known[sample.path] for sample in parts.training}))
+    learned_from = tuple(sorted({known[sample.path] for sample in parts.training if sample.path in known}))
     trained = _finish(fitted, parts, recipe, out, learned_from)
     return replace(trained, problems=(*labelled.problems, *unreadable, *remarks))
-
-
-def choose_parts(
-    samples: Sequence[Sample],
-    root: Path,
-    recipe: Recipe,
-    folds: Path | None,
-    fold: int,
-    overlap_groups: Sequence[str] | None = None,
-) -> tuple[Parts, list[str]]:
-    """Parts by fold file, else by the folder's own train/val/test, else all for training; with a validation part.
-
-    Returns the parts and remarks for the user. Raises SteelsightError where there is nothing to tell apart.
-    """
-    groups = dict(zip((s.path for s in samples), overlap_groups, strict=True)) if overlap_groups else {}
-    test: list[Sample] = []
-    validation = [sample for sample in samples if sample.part == "val"]
-    training = [sample for sample in samples if sample.part in (None, "train")]
-    protocol, remarks = "all pictures", list[str]()
-    if folds is not None:
-        assigned, remarks = foldfile.match_samples(samples, root, folds)
-        foldfile.check_fold(fold, assigned, folds)
-        if any(entry.group for entry in assigned):
-            groups = {s.path: e.group or str(s.path) for s, e in zip(samples, assigned, strict=True)}
-        test = [s for s, e in zip(samples, assigned, strict=True) if e.fold == fold]
-        used = [(s, e) for s, e in zip(samples, assigned, strict=True) if e.fold != foldfile.UNUSED]
-        samples = [sample for sample, _ in used]
-        training, validation = [sample for sample, entry in used if entry.fold != fold], []
-        protocol = f"{folds.stem}, fold {fold}"
-    elif any(sample.part for sample in samples):
-        test = [sample for sample in samples if sample.part == "test"]
-        protocol = "the folder's own parts"
-    counts = {label: sum(s.label == label for s in training) for label in sorted({s.label for s in samples})}
-    _check_classes(counts, root)
-    remarks += [
-        f"Class {label} has a single training picture, so nothing is known of how well it is recognised; add pictures."
-        for label, count in counts.items()
-        if count == 1
-    ]
-    if not validation:
-        in_groups = [groups[s.path] for s in training] if groups else None
-        kept, held = splits.hold_out([s.label for s in training], in_groups, recipe.validation_share, recipe.seed)
-        training, validation = [training[n] for n in kept], [training[n] for n in held]
-    return Parts(root, tuple(training), tuple(validation), tuple(test), protocol), remarks
 
 
 def _groups(samples: Sequence[Sample], root: Path, out: Path, console: Console, fabric: Fabric) -> list[str]:
@@ -152,20 +97,6 @@ def _groups(samples: Sequence[Sample], root: Path, out: Path, console: Console, 
             )
     fabric.barrier()
     return grouping.read(out / GROUPS, names)
-
-
-def _check_classes(counts: dict[str, int], root: Path) -> None:
-    if len(counts) < 2:
-        raise SteelsightError(f"{root}: has only the class {next(iter(counts))}; a classifier needs two or more.")
-    if UNKNOWN in counts:
-        raise SteelsightError(
-            f"{root}: a class cannot be called {UNKNOWN}, which means none of the classes; rename it."
-        )
-    for label, count in counts.items():
-        if count == 0:
-            raise SteelsightError(
-                f"{root}: class {label} has no training picture; add some or remove its test pictures."
-            )
 
 
 def _prepare(out: Path, recipe: Recipe, resume: bool) -> None:
