@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from scipy.stats import entropy
 
 from steelsight.evaluation.results import HISTORY
 from steelsight.records import Sample, SteelsightError
@@ -220,3 +222,33 @@ def test_two_processes_under_torchrun_train_one_model(samples: list[Sample], tmp
     learned = [name for name in ranks[0] if "running" not in name and "num_batches" not in name]
     assert all(torch.equal(ranks[0][name], ranks[1][name]) for name in learned)
     assert len((tmp_path / HISTORY).read_text().splitlines()) == 2
+
+
+def test_the_distance_from_a_teacher_is_the_divergence_at_a_temperature() -> None:
+    pupil, told = np.random.default_rng(0).normal(size=(2, 5, 4))
+
+    def softened(logits: np.ndarray) -> np.ndarray:
+        powers = np.exp(logits / engine.WARMTH)
+        return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+    expected = engine.WARMTH**2 * entropy(softened(told), softened(pupil), axis=1).mean()
+    assert float(engine.distance(torch.tensor(pupil), torch.tensor(told))) == pytest.approx(expected)
+    assert float(engine.distance(torch.tensor(told), torch.tensor(told))) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_a_pupil_follows_its_teacher_and_leaves_it_as_it_is(samples: list[Sample], tmp_path: Path) -> None:
+    recipe = quick(stages=(Stage(12, 32),), average_decay=0.5)
+    torch.manual_seed(1)
+    teacher = create_network(recipe, len(CLASSES)).eval()
+    with torch.no_grad():  # one that calls everything by the last class
+        teacher.network.classifier.weight.zero_()
+        teacher.network.classifier.bias.copy_(torch.tensor([0.0, 0.0, 20.0]))
+    before = {name: value.clone() for name, value in teacher.state_dict().items()}
+    grey = torch.rand(8, 1, 32, 32)
+    shares = []
+    for place, by in (("alone", None), ("taught", teacher)):
+        (tmp_path / place).mkdir()
+        pupil = fit(samples, [], CLASSES, recipe, tmp_path / place, teacher=by).network
+        shares.append(pupil(grey).softmax(1)[:, 2].mean().item())
+    assert shares[1] > shares[0] + 0.1
+    assert_same(before, teacher.state_dict())

@@ -84,3 +84,22 @@ def test_every_epoch_has_its_stage(epochs: list[int]) -> None:
     recipe = Recipe(stages=tuple(Stage(count, 32 * (n + 1)) for n, count in enumerate(epochs)))
     sizes = [recipe.stage_of(epoch).size for epoch in range(recipe.epochs)]
     assert sizes == [stage.size for stage in recipe.stages for _ in range(stage.epochs)]
+
+
+def test_a_teacher_has_the_recipe_but_for_what_it_says() -> None:
+    recipe = Recipe(teacher={"model_options": {"cap": 2.0}, "seed": 3})
+    teacher = recipes.teacher_of(recipe)
+    assert teacher == replace(recipe, model_options={"cap": 2.0}, seed=3, teacher={})
+
+
+@pytest.mark.parametrize(
+    ("teacher", "sentence"),
+    [
+        ({"teacher": {"seed": 1}}, "cannot have a teacher itself"),
+        ({"sede": 1}, "does not know sede"),
+        ({"seed": "x"}, "seed"),
+    ],
+)
+def test_a_teacher_that_cannot_be_is_refused(teacher: dict[str, object], sentence: str) -> None:
+    with pytest.raises(SteelsightError, match=f"recipe: teacher.*{sentence}"):
+        recipes.from_dict({"teacher": teacher}, "recipe")

@@ -3,15 +3,19 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from rich.console import Console
 
 import steelsight
 from steelsight.data import catalog
 from steelsight.records import SteelsightError
+from steelsight.training import run as run_module
 from steelsight.training.boxes import FEWEST
+from steelsight.training.fit import CHECKPOINT
 from steelsight.training.run import train
 from tests.drawn import draw, quick
 
@@ -74,3 +78,43 @@ def test_a_folder_with_boxes_teaches_where_and_the_run_says_what_regions_are_fou
     )
     assert taught == "learned from the boxes of training pictures"
     assert untaught.startswith("what stands out from the rest of the picture; to learn from boxes takes 10")
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_a_run_with_a_teacher_goes_on_to_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs: int
+) -> None:
+    """Killed while the teacher learns, or the pupil after it."""
+    draw(tmp_path / "steel")
+    recipe = quick(teacher={"model_options": {"stem": [32, 4, 4]}})
+    train(tmp_path / "steel", recipe, tmp_path / "whole", QUIET)
+    left, said = [epochs], run_module._epoch_line
+
+    def dies(*given: Any) -> str:
+        left[0] -= 1
+        if left[0] < 0:
+            raise Killed
+        return said(*given)
+
+    monkeypatch.setattr(run_module, "_epoch_line", dies)
+    with pytest.raises(Killed):
+        train(tmp_path / "steel", recipe, tmp_path / "killed", QUIET)
+    monkeypatch.undo()
+    train(tmp_path / "steel", recipe, tmp_path / "killed", QUIET, resume=True)
+    grey = np.random.default_rng(0).integers(0, 256, (32, 32), dtype=np.uint8)
+    whole, killed = (steelsight.load(tmp_path / name).predict(grey)[0].scores for name in ("whole", "killed"))
+    assert whole == killed
+
+
+def test_a_teacher_is_larger_than_its_pupil_and_stays_in_the_runs_folder(tmp_path: Path) -> None:
+    draw(tmp_path / "steel")
+    recipe = quick(teacher={"model_options": {"stem": [32, 4, 4]}})
+    train(tmp_path / "steel", recipe, tmp_path / "run", QUIET)
+    places = (tmp_path / "run" / "teacher", tmp_path / "run")
+    teacher, pupil = (torch.load(place / CHECKPOINT, weights_only=True)["best_weights"] for place in places)
+    first = "network.layers.0.0.weight"
+    assert (len(teacher[first]), len(pupil[first])) == (32, 16)

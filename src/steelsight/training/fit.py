@@ -106,6 +106,7 @@ def fit(
     *,
     fabric: Fabric | None = None,
     resume: bool = False,
+    teacher: GreyNetwork | None = None,
     on_step: Callable[[], None] = lambda: None,
     on_epoch: Callable[[dict[str, float]], None] = lambda _: None,
     on_resume: Callable[[int], object] = lambda _: None,
@@ -113,8 +114,8 @@ def fit(
     """Trains in `out`, writing a checkpoint and the log after every epoch.
 
     The chosen epoch is the one of the last stage with the best mean recall on the validation part, then the lowest
-    log-loss; without a validation part it is the last. Raises SteelsightError if the loss diverges, and if the
-    checkpoint is of another recipe or other pictures.
+    log-loss; without a validation part it is the last. teacher: the network to learn from, where the recipe has one.
+    Raises SteelsightError if the loss diverges, and if the checkpoint is of another recipe or other pictures.
     """
     keep_memory()
     fabric = fabric or make_fabric(recipe)
@@ -132,6 +133,8 @@ def fit(
         "pictures": [sample.path.name for sample in training],
     }
     beside = is_prepared_beside(averaged, recipe, fabric)
+    if teacher is not None:
+        teacher = teacher.to(fabric.device).to(memory_format=torch.channels_last).eval()
     state = _State()
     if resume and (out / CHECKPOINT).exists():
         state = _load(out / CHECKPOINT, plain, run)
@@ -139,7 +142,9 @@ def fit(
     for epoch in range(state.epoch, recipe.epochs):
         started = time.monotonic()
         with one_thread() if beside else nullcontext():
-            figures = train_epoch(fabric, learner, parts[0], recipe, epoch, on_step=on_step, prepare_ahead=beside)
+            figures = train_epoch(
+                fabric, learner, parts[0], recipe, epoch, on_step=on_step, prepare_ahead=beside, teacher=teacher
+            )
         if validation:
             logits = predict(fabric, averaged, parts[1].pictures, int(figures["size"]))
             figures |= _validate(logits, parts[1].targets, weights)
@@ -176,9 +181,10 @@ def _make_learner(recipe: Recipe, classes: int, fabric: Fabric) -> Learner:
 
 
 def step_costs(count: int, recipe: Recipe) -> list[float]:
-    """Relative cost of every step of a run in order, for a progress bar that knows the time left."""
+    """Relative cost of every step of a run, its teacher's first, for a progress bar that knows the time left."""
     steps = steps_per_epoch(count, recipe)
-    return [float(stage.size**2) for stage in recipe.stages for _ in range(stage.epochs * steps)]
+    first = step_costs(count, recipes.teacher_of(recipe)) if recipe.teacher else []
+    return [*first, *(float(stage.size**2) for stage in recipe.stages for _ in range(stage.epochs * steps))]
 
 
 def _choose(state: _State, figures: dict[str, float], averaged: torch.nn.Module, recipe: Recipe) -> None:

@@ -98,6 +98,9 @@ class Recipe:
     clean_windows: int = 0
     """Clean steel is learned from squares beside the boxes of pictures, of at least so many pixels a side, as
     `training.windows` says; 0: from no squares."""
+    teacher: Mapping[str, Any] = field(default_factory=dict)
+    """Of a network that is trained first, on the same pictures, and that this one learns from: what its recipe has
+    otherwise, as other `model_options`. Empty: there is none."""
     augmentation: Augmentation = Augmentation()
     precision: str = "auto"
     """`bf16-mixed`, `32-true`, or `auto`: bf16 where the processor has it."""
@@ -153,14 +156,24 @@ def save(recipe: Recipe, path: Path) -> None:
 def to_dict(recipe: Recipe) -> dict[str, Any]:
     """Plain dicts, lists and numbers, as YAML and JSON take them."""
     values = asdict(recipe)
-    return {**values, "model_options": dict(recipe.model_options), "stages": list(values["stages"])}
+    plain = {"model_options": dict(recipe.model_options), "teacher": dict(recipe.teacher)}
+    return {**values, **plain, "stages": list(values["stages"])}
 
 
 def from_dict(values: Any, where: str) -> Recipe:
     """Recipe from plain values, each checked. Raises SteelsightError with one sentence that names `where`."""
     recipe: Recipe = _record(Recipe, values, where)
     _check(recipe, where)
+    if recipe.teacher:
+        teacher_of(recipe, where)
     return recipe
+
+
+def teacher_of(recipe: Recipe, where: str = "recipe") -> Recipe:
+    """The recipe of a recipe's teacher. Raises SteelsightError where it cannot be one."""
+    if "teacher" in recipe.teacher:
+        raise SteelsightError(f"{where}: teacher: cannot have a teacher itself; leave that out.")
+    return from_dict({**to_dict(recipe), "teacher": {}, **recipe.teacher}, f"{where}: teacher")
 
 
 def override(

@@ -20,6 +20,7 @@ from steelsight.data.naming import names_of
 from steelsight.evaluation import gallery, results
 from steelsight.evaluation.evaluate import evaluate
 from steelsight.evaluation.provenance import provenance
+from steelsight.models.grey import GreyNetwork
 from steelsight.records import Card, Sample, Scores, SteelsightError
 from steelsight.runtime.classifier import RUN_FILE, Classifier, load
 from steelsight.training import recipe as recipes
@@ -33,6 +34,7 @@ from steelsight.training.recipe import Recipe
 
 GROUPS = "groups.csv"
 WINDOWS = "windows"
+TEACHER = "teacher"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,18 +116,27 @@ def _fit(parts: Parts, recipe: Recipe, out: Path, fabric: Fabric, console: Conso
     steps = iter(costs)
     with _progress(console, quiet=not fabric.is_global_zero) as progress:
         task = progress.add_task("training", total=sum(costs), facts="")
-        return fit(
-            parts.training,
-            parts.validation,
-            parts.classes,
-            recipe,
-            out,
-            fabric=fabric,
-            resume=resume,
-            on_step=lambda: progress.advance(task, next(steps)),
-            on_epoch=lambda figures: progress.update(task, facts=_epoch_line(figures, recipe)),
-            on_resume=lambda done: progress.advance(task, sum(islice(steps, done))),
-        )
+
+        def by(who: str, recipe: Recipe, place: Path, teacher: GreyNetwork | None) -> Fitted:
+            return fit(
+                parts.training,
+                parts.validation,
+                parts.classes,
+                recipe,
+                place,
+                fabric=fabric,
+                resume=resume,
+                teacher=teacher,
+                on_step=lambda: progress.advance(task, next(steps)),
+                on_epoch=lambda figures: progress.update(task, facts=who + _epoch_line(figures, recipe)),
+                on_resume=lambda done: progress.advance(task, sum(islice(steps, done))),
+            )
+
+        if not recipe.teacher:
+            return by("", recipe, out, None)
+        (out / TEACHER).mkdir(exist_ok=True)
+        taught_by = by("teacher, ", recipes.teacher_of(recipe), out / TEACHER, None)
+        return by("", recipe, out, taught_by.network)
 
 
 def _finish(fitted: Fitted, parts: Parts, recipe: Recipe, out: Path, learned_from: tuple[str, ...]) -> Trained:
