@@ -128,6 +128,16 @@ def test_another_recipe_or_other_pictures_do_not_resume(samples: list[Sample], t
         weights(quick(), samples[:-2], tmp_path / "run", resume=True)
 
 
+def test_a_run_of_an_older_version_resumes(samples: list[Sample], tmp_path: Path) -> None:
+    """One whose recipe has not got the names that came since."""
+    whole = weights(quick(), samples, tmp_path)
+    held = torch.load(tmp_path / CHECKPOINT, weights_only=True)
+    run = json.loads(held["run"])
+    del run["recipe"]["teacher"], run["recipe"]["augmentation"]["splice"]
+    torch.save({**held, "run": json.dumps(run)}, tmp_path / CHECKPOINT)
+    assert_same(whole, weights(quick(), samples, tmp_path, resume=True))
+
+
 def test_a_damaged_checkpoint_is_named(samples: list[Sample], tmp_path: Path) -> None:
     (tmp_path / CHECKPOINT).write_bytes(b"not a checkpoint")
     with pytest.raises(SteelsightError, match="damaged"):

@@ -253,9 +253,12 @@ def _load(path: Path, learner: Learner, run: dict[str, Any]) -> _State:
     try:
         held = torch.load(path, map_location="cpu", weights_only=True)
         before = json.loads(held["run"])
+        learned = recipes.to_dict(
+            recipes.from_dict(before["recipe"], str(path))
+        )  # of an older version, with what is new
     except Exception:  # a damaged file raises nearly anything
         raise SteelsightError(f"{path}: the checkpoint is damaged; start anew with another --out.") from None
-    changed = [name for name in run["recipe"] if run["recipe"][name] != before["recipe"].get(name)]
+    changed = [name for name in run["recipe"] if run["recipe"][name] != learned[name]]
     changed += [name for name in ("classes", "pictures") if run[name] != before[name]]
     if changed:
         raise SteelsightError(
