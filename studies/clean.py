@@ -56,7 +56,7 @@ def _named(name: str) -> str:
 
 
 def shares(classifier: Classifier, pictures: Sequence[GreyImage], labels: Sequence[str]) -> dict[str, int]:
-    """Of all pictures: called by their label, clean, unknown, or another defect."""
+    """Of so many pictures, those called by their label, clean, and unknown."""
     said = [prediction.label for prediction in classifier.predict(list(pictures))]
     right = [one == label for one, label in zip(said, labels, strict=True)]
     return {
@@ -68,7 +68,7 @@ def shares(classifier: Classifier, pictures: Sequence[GreyImage], labels: Sequen
 
 
 def told(classifier: Classifier, tested: Sequence[Sample]) -> dict[str, dict[str, int]]:
-    clean, defects = windows.find(tested, LEAST, Path("windows"))
+    clean, defects = windows.find(tested, windows.CLEAN_LABEL, LEAST, Path("windows"))
     shown = {"clean windows": clean, "windows on defects": defects}
     return {
         "photographs": shares(classifier, [images.decode(s.path) for s in tested], [s.label for s in tested]),

@@ -90,12 +90,15 @@ def test_a_teacher_has_the_recipe_but_for_what_it_says() -> None:
     recipe = Recipe(teacher={"model_options": {"cap": 2.0}, "seed": 3})
     teacher = recipes.teacher_of(recipe)
     assert teacher == replace(recipe, model_options={"cap": 2.0}, seed=3, teacher={})
+    changed = replace(recipe, augmentation=Augmentation(rotation=3.0), teacher={"augmentation": {"noise": 0.2}})
+    assert recipes.teacher_of(changed).augmentation == Augmentation(rotation=3.0, noise=0.2)
 
 
 @pytest.mark.parametrize(
     ("teacher", "sentence"),
     [
-        ({"teacher": {"seed": 1}}, "cannot have a teacher itself"),
+        ({"teacher": {"seed": 1}}, "cannot have teacher of its own"),
+        ({"clean_windows": 64}, "cannot have clean_windows of its own"),
         ({"sede": 1}, "does not know sede"),
         ({"seed": "x"}, "seed"),
     ],

@@ -1,5 +1,6 @@
 """Clean steel comes from beside the boxes, in the same part as its picture, and mirroring does not give it away."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from steelsight.data import catalog
 from steelsight.records import Region, Sample, SteelsightError
 from steelsight.runtime.classifier import load
 from steelsight.training import windows
+from steelsight.training.fit import make_fabric
+from steelsight.training.parts import Parts, with_clean_steel
 from steelsight.training.run import train
 from tests.drawn import draw, quick
 
@@ -72,7 +75,7 @@ def test_steel_beside_a_box_is_clean_and_the_box_is_shown_too(tmp_path: Path) ->
     picture[4:20, 4:20] = 250
     Image.fromarray(picture).save(tmp_path / "a.png")
     sample = Sample(tmp_path / "a.png", "patches", (Region("patches", 4, 4, 16, 16),))
-    clean, defects = windows.find([sample], 32, tmp_path / "windows")
+    clean, defects = windows.find([sample], "clean", 32, tmp_path / "windows")
     windows.write([*clean, *defects])
     assert [window.sample.label for window in (*clean, *defects)] == ["clean", "patches"]
     plain, marked = (images.decode(window.sample.path) for window in (*clean, *defects))
@@ -87,8 +90,30 @@ def test_a_class_of_clean_steel_keeps_its_name_and_gives_no_windows(tmp_path: Pa
         Sample(tmp_path / "a.png", "ok", (Region("ok", 0, 0, 4, 4),)),
         Sample(tmp_path / "a.png", "patches", (Region("patches", 0, 0, 4, 4),)),
     ]
-    clean, _ = windows.find(found, 32, tmp_path)
+    clean, _ = windows.find(found, windows.clean_label(found), 32, tmp_path)
     assert [window.sample.label for window in clean] == ["ok"]
+
+
+def test_a_box_counts_as_far_as_it_lies_in_its_picture(tmp_path: Path) -> None:
+    Image.fromarray(np.full((64, 64), 100, np.uint8)).save(tmp_path / "a.png")
+    beyond, across = Region("patches", 100, 100, 20, 20), Region("patches", 60, 0, 20, 64)
+    for boxes_of_one, side in (((beyond,), None), ((beyond, across), 60)):
+        clean, _ = windows.find([Sample(tmp_path / "a.png", "patches", boxes_of_one)], "clean", 16, tmp_path)
+        assert [window.square.side for window in clean] == ([] if side is None else [side])
+
+
+def test_clean_steel_has_one_name_in_all_parts_and_is_tested_apart(tmp_path: Path) -> None:
+    """Where the training part alone shows clean steel by itself."""
+    samples = draw(tmp_path / "steel", per_class=6)
+    ok = [replace(sample, label="ok") if sample.label == "clean" else sample for sample in samples]
+    own = [sample for sample in catalog.read(tmp_path / "steel").samples if sample.boxes]
+    clean = [sample for sample in ok if sample.label == "ok"]
+    before = Parts(tmp_path, (*clean, *own[::3]), tuple(own[1::3]), tuple(own[2::3]), "drawn")
+    parts = with_clean_steel(before, 16, tmp_path / "windows", make_fabric(quick()))
+    assert parts.test == before.test
+    assert {sample.label for sample in parts.clean} == {"ok"}
+    assert parts.classes == before.classes
+    assert {sample.label for sample in parts.validation} <= set(parts.classes)
 
 
 def test_windows_stay_in_the_part_of_their_picture(tmp_path: Path) -> None:

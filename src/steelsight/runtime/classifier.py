@@ -50,7 +50,7 @@ FURTHER = "lead_of_another_class"
 """The threshold on the card: by how many logits another class has to lead at some place to be shown there as well."""
 BATCH = 16
 AHEAD = 64
-"""Pictures that are decoded or waiting at most, on few cores or many."""
+"""Pictures that are decoded or waiting at most, but for TOGETHER on each of more than 16 cores."""
 
 Source = str | os.PathLike[str] | bytes | npt.NDArray[Any]
 """A path, the bytes of an encoded picture, or an array as `images.as_grey` takes it."""
@@ -94,8 +94,8 @@ class Classifier:
         error among the sources becomes a prediction that says so.
         """
         numbered = enumerate(sources)
-        batches = 2 * self._threads
-        size = min(BATCH, max(1, AHEAD // batches))
+        size = max(TOGETHER, min(BATCH, AHEAD // (2 * self._threads)) // TOGETHER * TOGETHER)
+        batches = max(self._threads, min(2 * self._threads, AHEAD // size))
         waiting: deque[Future[list[tuple[Prediction, GreyImage | None]]]] = deque()
         pool = ThreadPoolExecutor(max_workers=self._threads)
         try:

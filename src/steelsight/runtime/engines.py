@@ -121,7 +121,7 @@ class OpenVino:
             "NUM_STREAMS": streams,
             "CPU_RUNTIME_CACHE_CAPACITY": "16",  # of shapes; it grows with every new one otherwise
         }
-        self._own = threading.local()
+        self._own, self._compiling = threading.local(), threading.Lock()
         try:
             given = {name for output in self._for_one.outputs for name in output.names}  # compiled now, to know it can
             self._names = [name for name in OUTPUTS if name in given]
@@ -175,7 +175,9 @@ class OpenVino:
     def _request(self, which: str) -> Any:
         """Each thread has requests of its own."""
         if not hasattr(self._own, which):
-            setattr(self._own, which, getattr(self, which).create_infer_request())
+            with self._compiling:
+                compiled = getattr(self, which)
+            setattr(self._own, which, compiled.create_infer_request())
         return getattr(self._own, which)
 
 

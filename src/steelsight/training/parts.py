@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +24,8 @@ class Parts:
     validation: tuple[Sample, ...]
     test: tuple[Sample, ...]
     protocol: str
+    clean: tuple[Sample, ...] = ()
+    """Windows of clean steel from the pictures of the test part, which are looked at by themselves."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -74,29 +77,33 @@ def choose_parts(
 
 
 def with_clean_steel(parts: Parts, least: int, folder: Path, fabric: Fabric) -> Parts:
-    """The parts with clean steel from beside the boxes of their own pictures, and windows on defects to learn from.
+    """The parts with clean steel from beside the boxes of their own pictures, and as many windows on defects.
 
     Raises SteelsightError where the training part has no such steel, and where the folder cannot be written.
     """
-    clean, defects = windows.find(parts.training, least, folder / "training")
-    validation, _ = windows.find(parts.validation, least, folder / "validation")
-    test, _ = windows.find(parts.test, least, folder / "test")
-    if not clean:
+    label = windows.clean_label((*parts.training, *parts.validation, *parts.test))
+    training, validation, test = (
+        windows.find(samples, label, least, folder / name)
+        for name, samples in (("training", parts.training), ("validation", parts.validation), ("test", parts.test))
+    )
+    if not training[0]:
         raise SteelsightError(
-            f"{parts.root}: no training picture has boxes that leave a square of {least} pixels beside them, as "
-            "clean_windows asks; give boxes (IMAGES and ANNOTATIONS), or set clean_windows to 0."
+            f"{parts.root}: no training picture has boxes of its class that leave a square of {least} pixels beside "
+            "them, as clean_windows asks; give boxes (IMAGES and ANNOTATIONS), or set clean_windows to 0."
         )
     if fabric.is_global_zero:
         try:
-            windows.write([*clean, *defects, *validation, *test])
+            shutil.rmtree(folder, ignore_errors=True)  # what another run left, with other parts
+            windows.write([*training[0], *training[1], *validation[0], *validation[1], *test[0]])
         except OSError as error:
-            raise SteelsightError(f"{folder}: cannot be written ({error.strerror}); give another --out.") from None
+            reason = error.strerror or error
+            raise SteelsightError(f"{folder}: cannot be written ({reason}); give another --out.") from None
     fabric.barrier()
     return replace(
         parts,
-        training=(*parts.training, *(each.sample for each in (*clean, *defects))),
-        validation=(*parts.validation, *(each.sample for each in validation)),
-        test=(*parts.test, *(each.sample for each in test)),
+        training=(*parts.training, *(each.sample for found in training for each in found)),
+        validation=(*parts.validation, *(each.sample for found in validation for each in found)),
+        clean=tuple(each.sample for each in test[0]),
     )
 
 

@@ -92,15 +92,20 @@ def _take_bytes(model: Any) -> None:
 
 
 def _pool_bytes(model: Any) -> None:
-    """What is quantised after a maximum is quantised before it too: the same bytes come out, and fewer go in."""
+    """What is quantised after a maximum is quantised before it too: the same bytes come out, and fewer go in.
+
+    Left as it is where anything reads the maximum itself.
+    """
     graph = model.graph
-    pools = {node.output[0]: node for node in graph.node if node.op_type == "MaxPool"}
-    for quantised in [node for node in graph.node if node.op_type == "QuantizeLinear" and node.input[0] in pools]:
-        pool = pools.pop(quantised.input[0], None)
-        if pool is None:
+    given = {output.name for output in graph.output}
+    for pool in [node for node in graph.node if node.op_type == "MaxPool" and node.output[0] not in given]:
+        readers = [node for node in graph.node if pool.output[0] in node.input]
+        scales = {tuple(node.input[1:]) for node in readers}
+        if len(scales) != 1 or any(node.op_type != "QuantizeLinear" for node in readers):
             continue
-        source, scale = pool.input[0], quantised.input[1:]
-        steps, names = ("QuantizeLinear", "DequantizeLinear"), (source, f"{pool.name}_bytes", f"{pool.name}_levels")
+        name, scale = pool.output[0], scales.pop()
+        steps = ("QuantizeLinear", "DequantizeLinear")
+        names = (pool.input[0], f"{name}_bytes_before", f"{name}_levels_before")
         pair = [
             onnx.helper.make_node(step, [before, *scale], [after], name=after)
             for step, (before, after) in zip(steps, pairwise(names), strict=True)

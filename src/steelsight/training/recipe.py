@@ -100,7 +100,8 @@ class Recipe:
     `training.windows` says; 0: from no squares."""
     teacher: Mapping[str, Any] = field(default_factory=dict)
     """Of a network that is trained first, on the same pictures, and that this one learns from: what its recipe has
-    otherwise, as other `model_options`. Empty: there is none."""
+    otherwise, as other `model_options`; stages of its own stay as they are when the number of epochs is changed.
+    Empty: there is none."""
     augmentation: Augmentation = Augmentation()
     precision: str = "auto"
     """`bf16-mixed`, `32-true`, or `auto`: bf16 where the processor has it."""
@@ -133,6 +134,8 @@ class Recipe:
         return replace(self, stages=tuple(stages))
 
 
+OF_BOTH = frozenset({"clean_windows", "precision", "teacher", "validation_share"})
+"""What a teacher has not got by itself: it sees the pictures that its pupil sees."""
 FACTORS = ("scale", "gain", "gamma", "aspect")
 """Names of the augmentation that 1 switches off."""
 PRECISIONS = ("auto", "bf16-mixed", "32-true")
@@ -171,9 +174,14 @@ def from_dict(values: Any, where: str) -> Recipe:
 
 def teacher_of(recipe: Recipe, where: str = "recipe") -> Recipe:
     """The recipe of a recipe's teacher. Raises SteelsightError where it cannot be one."""
-    if "teacher" in recipe.teacher:
-        raise SteelsightError(f"{where}: teacher: cannot have a teacher itself; leave that out.")
-    return from_dict({**to_dict(recipe), "teacher": {}, **recipe.teacher}, f"{where}: teacher")
+    both = sorted(OF_BOTH & recipe.teacher.keys())
+    if both:
+        raise SteelsightError(f"{where}: teacher: cannot have {', '.join(both)} of its own; leave that out.")
+    values = {**to_dict(recipe), "teacher": {}, **recipe.teacher}
+    changed = recipe.teacher.get("augmentation")
+    if isinstance(changed, Mapping):
+        values["augmentation"] = {**asdict(recipe.augmentation), **changed}
+    return from_dict(values, f"{where}: teacher")
 
 
 def override(

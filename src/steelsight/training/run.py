@@ -20,6 +20,7 @@ from steelsight.data.naming import names_of
 from steelsight.evaluation import gallery, results
 from steelsight.evaluation.evaluate import evaluate
 from steelsight.evaluation.provenance import provenance
+from steelsight.images import decode, fingerprint
 from steelsight.models.grey import GreyNetwork
 from steelsight.records import Card, Sample, Scores, SteelsightError
 from steelsight.runtime.classifier import RUN_FILE, Classifier, load
@@ -27,7 +28,7 @@ from steelsight.training import recipe as recipes
 from steelsight.training.boxes import FEWEST, learned_from_boxes
 from steelsight.training.export import export, write_card
 from steelsight.training.familiar import calibrated, changed_roughly, familiarity, held_out
-from steelsight.training.fit import CHECKPOINT, Fitted, fit, make_fabric, step_costs
+from steelsight.training.fit import CHECKPOINT, Fitted, check_teacher, fit, make_fabric, step_costs
 from steelsight.training.parts import Parts, choose_parts, with_clean_steel
 from steelsight.training.pictures import Pictures, readable
 from steelsight.training.recipe import Recipe
@@ -72,14 +73,14 @@ def train(
     groups = _groups(samples, root, out, console, fabric) if look_for_overlap and folds is None else None
     parts, remarks = choose_parts(samples, root, recipe, folds, fold, groups)
     if recipe.clean_windows:
-        parts = with_clean_steel(parts, recipe.clean_windows, out / WINDOWS, fabric)
+        parts = with_clean_steel(parts, recipe.clean_windows, out.resolve() / WINDOWS, fabric)
     if fabric.is_global_zero:
         console.print(_summary(parts, recipe), markup=False, soft_wrap=True)
     fitted = _fit(parts, recipe, out, fabric, console, resume=resume)
     if not fabric.is_global_zero:
         return None
     known = dict(zip((sample.path for sample in samples), fingerprints, strict=True))
-    learned_from = tuple(sorted({known[sample.path] for sample in parts.training if sample.path in known}))
+    learned_from = tuple(sorted({known.get(s.path) or fingerprint(decode(s.path)) for s in parts.training}))
     trained = _finish(fitted, parts, recipe, out, learned_from)
     return replace(trained, problems=(*labelled.problems, *unreadable, *remarks))
 
@@ -102,11 +103,14 @@ def _groups(samples: Sequence[Sample], root: Path, out: Path, console: Console, 
 
 
 def _prepare(out: Path, recipe: Recipe, resume: bool) -> None:
-    if (out / CHECKPOINT).exists() and not resume:
+    begun = (out / CHECKPOINT).exists() or (out / TEACHER / CHECKPOINT).exists()
+    if begun and not resume:
         raise SteelsightError(f"{out}: already holds a run; go on with it by --resume, or give another --out.")
     try:
         out.mkdir(parents=True, exist_ok=True)
         recipes.save(recipe, out / "recipe.yaml")
+        if recipe.teacher:
+            (out / TEACHER).mkdir(exist_ok=True)
     except OSError as error:
         raise SteelsightError(f"{out}: cannot be written ({error.strerror}); give another --out.") from None
 
@@ -134,9 +138,12 @@ def _fit(parts: Parts, recipe: Recipe, out: Path, fabric: Fabric, console: Conso
 
         if not recipe.teacher:
             return by("", recipe, out, None)
-        (out / TEACHER).mkdir(exist_ok=True)
+        check_teacher(recipe, len(parts.classes))
         taught_by = by("teacher, ", recipes.teacher_of(recipe), out / TEACHER, None)
-        return by("", recipe, out, taught_by.network)
+        weights = fabric.broadcast(taught_by.network.state_dict())  # each process has an average of its own
+        taught_by.network.load_state_dict(weights)
+        found = by("", recipe, out, taught_by.network)
+        return replace(found, teacher_seconds=taught_by.seconds)
 
 
 def _finish(fitted: Fitted, parts: Parts, recipe: Recipe, out: Path, learned_from: tuple[str, ...]) -> Trained:
@@ -156,8 +163,9 @@ def _finish(fitted: Fitted, parts: Parts, recipe: Recipe, out: Path, learned_fro
         "Protocol": parts.protocol,
         "Pictures": f"{len(parts.training)} training, {len(parts.validation)} validation, {len(parts.test)} test",
         "Chosen epoch": f"{fitted.best_epoch} of {recipe.epochs}",
-        "Minutes": f"{sum(figures['seconds'] for figures in fitted.history) / 60:.1f}",
+        "Minutes": f"{(fitted.seconds + fitted.teacher_seconds) / 60:.1f}",
         "Regions": _regions_by(classifier, parts.training),
+        **_clean_steel(classifier, parts.clean),
         "Scored on": f"{scored_on}, the exported file",
         "File against network": f"all decisions equal on {len(everything)} pictures, logits within {difference:.1e}",
     }
@@ -173,6 +181,15 @@ def _finish(fitted: Fitted, parts: Parts, recipe: Recipe, out: Path, learned_fro
             pictures=gallery.thumbnails(classifier, wrong, parts.root),
         )
     return Trained(out / RUN_FILE, found.scores if found else None, scored_on, ())
+
+
+def _clean_steel(classifier: Classifier, shown: Sequence[Sample]) -> dict[str, str]:
+    """What the file says of clean steel that it has not learned, where there is some."""
+    if not shown:
+        return {}
+    said = [prediction.label for prediction in classifier.predict([sample.path for sample in shown])]
+    right = sum(label == sample.label for label, sample in zip(said, shown, strict=True))
+    return {"Clean steel": f"{right} of {len(shown)} windows beside the boxes of test pictures are called it"}
 
 
 def _regions_by(classifier: Classifier, training: Sequence[Sample]) -> str:

@@ -7,7 +7,7 @@ same size and made the same way, so that a network cannot tell clean steel by th
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -37,21 +37,25 @@ class Window:
     sample: Sample
 
 
-def find(samples: Sequence[Sample], least: int, folder: Path) -> tuple[list[Window], list[Window]]:
-    """Windows of clean steel, to be written below FOLDER, and as many on defects: of every picture with boxes of its
-    own label that leave a square of `least` pixels a side.
+def clean_label(samples: Iterable[Sample]) -> str:
+    """What the samples call clean steel, else `clean`."""
+    return next((each.label for each in samples if each.label in CLEAN), CLEAN_LABEL)
 
-    Clean steel is called as the class of it that the samples have, else `clean`. Raises ImageError where a picture
-    cannot be read.
+
+def find(samples: Sequence[Sample], label: str, least: int, folder: Path) -> tuple[list[Window], list[Window]]:
+    """Windows of clean steel, called `label` and to be written below FOLDER, and as many on defects: of every picture
+    with boxes of its own label that leave a square of `least` pixels a side.
+
+    Boxes count as far as they lie in their picture. Raises ImageError where a picture cannot be read.
     """
-    label = next((each.label for each in samples if each.label in CLEAN), CLEAN_LABEL)
     clean, defects = [], []
     for number, sample in enumerate(samples):
-        own = [box for box in sample.boxes if box.label == sample.label]
-        if not own or sample.label in CLEAN:
+        if sample.label in CLEAN or not sample.boxes:
             continue
         shape = images.decode(sample.path).shape
-        square = largest_clear(sample.boxes, shape, least)
+        boxes = [cut for box in sample.boxes if (cut := _within(box, shape))]
+        own = [box for box in boxes if box.label == sample.label]
+        square = largest_clear(boxes, shape, least) if own else None
         if square is None:
             continue
         shown = around(max(own, key=lambda box: box.width * box.height), square.side, shape)
@@ -66,6 +70,15 @@ def write(windows: Iterable[Window]) -> None:
     for window in windows:
         window.sample.path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(mirrored(images.decode(window.source), window.square)).save(window.sample.path)
+
+
+def _within(box: Region, shape: tuple[int, int]) -> Region | None:
+    """The part of a box that lies in a picture of (height, width); None where there is none."""
+    left, top = max(0, box.x), max(0, box.y)
+    right, bottom = min(shape[1], box.x + box.width), min(shape[0], box.y + box.height)
+    if right <= left or bottom <= top:
+        return None
+    return replace(box, x=left, y=top, width=right - left, height=bottom - top)
 
 
 def largest_clear(boxes: Sequence[Region], shape: tuple[int, int], least: int) -> Square | None:
