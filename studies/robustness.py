@@ -196,9 +196,7 @@ def _over_folds(by_fold: Mapping[str, Mapping[str, Mapping[str, int]]]) -> dict[
     """By what was shown: pictures, and per cent of them; a square of clean steel is right where it is called clean."""
     found = {}
     for kind in next(iter(by_fold.values())):
-        sums = {
-            key: sum(each[kind][key] for each in by_fold.values()) for key in ("pictures", "right", "clean", "unknown")
-        }
+        sums = {key: sum(each[kind][key] for each in by_fold.values()) for key in ("pictures", "right", "clean")}
         shares = {key: 100 * count / sums["pictures"] for key, count in sums.items()}
         found[kind] = {**shares, "pictures": sums["pictures"]}
     return found

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -36,6 +37,13 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "model.onnx"
 
 
+@pytest.fixture
+def graph(source: Path, pictures: Sequence[GreyImage], tmp_path: Path) -> Any:
+    """In 8 bits."""
+    quantise.quantise(source, tmp_path / "model.onnx", pictures)
+    return onnx.load(tmp_path / "model.onnx").graph
+
+
 def test_a_maximum_of_bytes_is_the_maximum_that_is_quantised(
     source: Path, pictures: Sequence[GreyImage], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -48,11 +56,7 @@ def test_a_maximum_of_bytes_is_the_maximum_that_is_quantised(
     np.testing.assert_array_equal(found.logits, expected.logits)
 
 
-def test_what_a_maximum_reads_is_quantised_where_its_answer_is(
-    source: Path, pictures: Sequence[GreyImage], tmp_path: Path
-) -> None:
-    quantise.quantise(source, tmp_path / "model.onnx", pictures)
-    graph = onnx.load(tmp_path / "model.onnx").graph
+def test_what_a_maximum_reads_is_quantised_where_its_answer_is(graph: Any) -> None:
     makers = {output: node for node in graph.node for output in node.output}
     quantised = {node.input[0] for node in graph.node if node.op_type == "QuantizeLinear"}
     pools = [node for node in graph.node if node.op_type == "MaxPool" and node.output[0] in quantised]
@@ -60,11 +64,7 @@ def test_what_a_maximum_reads_is_quantised_where_its_answer_is(
     assert {makers[pool.input[0]].op_type for pool in pools} == {"DequantizeLinear"}
 
 
-def test_a_convolution_gives_its_answer_to_the_activation_as_it_is(
-    source: Path, pictures: Sequence[GreyImage], tmp_path: Path
-) -> None:
-    quantise.quantise(source, tmp_path / "model.onnx", pictures)
-    graph = onnx.load(tmp_path / "model.onnx").graph
+def test_a_convolution_gives_its_answer_to_the_activation_as_it_is(graph: Any) -> None:
     makers = {output: node for node in graph.node for output in node.output}
     activations = [node for node in graph.node if node.op_type == "Relu"]
     assert "Conv" in {makers[node.input[0]].op_type for node in activations}
