@@ -17,7 +17,7 @@ from selenium import webdriver  # noqa: E402
 from selenium.webdriver.chrome.service import Service  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
-from selenium.webdriver.support.ui import Select  # noqa: E402
+from selenium.webdriver.support.ui import Select, WebDriverWait  # noqa: E402
 
 OPTIONS = (
     "--headless=new",
@@ -83,11 +83,17 @@ def address(tmp_path_factory):
     return write(tmp_path_factory.mktemp("report"), IMAGES)
 
 
+def open_report(browser, address):
+    """A large page on a busy machine may still be filling its list when the browser says that it is there."""
+    browser.get(address)
+    WebDriverWait(browser, 60).until(lambda page: texts(page, "#shown") not in ([], [""]))
+
+
 @pytest.fixture
 def page(browser, address):
     """The page as it opens; nothing may have been written to the console when the test ends."""
     browser.get_log("browser")
-    browser.get(address)
+    open_report(browser, address)
     yield browser
     assert browser.get_log("browser") == []
 
@@ -254,7 +260,7 @@ def test_narrow_screens_need_no_sideways_scrolling(page):
 
 
 def test_twenty_thousand_images_keep_the_page_small(browser, tmp_path):
-    browser.get(write(tmp_path, 20_000, pictures=50))
+    open_report(browser, write(tmp_path, 20_000, pictures=50))
     assert shown(browser) == 20_000
     assert len(find(browser, ".card")) == 48
     nodes = "return document.querySelectorAll('*').length"
