@@ -15,7 +15,7 @@ from torch import nn
 
 from steelsight.evaluation.studies import Network
 from steelsight.models.counting import PAPER_1, PAPER_2, Rule, macs, parameters
-from steelsight.models.grey import GreyNetwork, fine, looks
+from steelsight.models.grey import GreyNetwork, looks, told_by_boxes
 from steelsight.models.millnet import CAP
 from steelsight.models.strangeness import Strangeness
 from steelsight.records import Card, Sample
@@ -80,7 +80,7 @@ def _besides(network: GreyNetwork, size: int) -> tuple[Strangeness, nn.Conv2d | 
     levels = network.eval().with_levels(torch.zeros(1, 1, size, size))[2]
     spreads = torch.eye(DIRECTIONS).expand(len(CLASSES), -1, -1)
     directions = torch.randn(looks(levels).shape[1], DIRECTIONS)
-    places = fine(levels, size)
+    places = told_by_boxes(levels, size)
     return (
         Strangeness(directions, torch.randn(len(CLASSES), DIRECTIONS), spreads),
         None if places is None else nn.Conv2d(places.shape[1], len(CLASSES), 1),

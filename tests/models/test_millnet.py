@@ -30,3 +30,15 @@ def test_the_shipped_weights_bring_their_cap_and_nothing_else_has_one() -> None:
     assert max(float(level.max()) for level in levels("millnet", pretrained=True)[1:]) <= 2
     for preset in ("millnet", "millnet_steady"):
         assert max(float(level.max()) for level in levels(preset)[1:]) > 2
+
+
+def test_groups_of_channels_do_not_see_each_other() -> None:
+    torch.manual_seed(0)
+    network = timm.create_model("millnet", in_chans=1, layers=[[32, 2], [32, 1, 2, 2]], num_classes=6).eval()
+    before = torch.rand(1, 32, 25, 25)
+    changed = before.clone()
+    changed[:, :16] += 1
+    with torch.no_grad():
+        away = (network.layers[2](changed) - network.layers[2](before)).abs().amax((0, 2, 3))
+    assert away[:16].max() > 0
+    assert away[16:].max() == 0

@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from steelsight import images
-from steelsight.models.grey import GreyNetwork, fine
+from steelsight.models.grey import GreyNetwork, told_by_boxes
 from steelsight.records import Card, Region, Sample
 from steelsight.runtime.classifier import Classifier, load
 from steelsight.runtime.regions import inside
@@ -86,7 +86,7 @@ def test_the_file_gives_what_the_network_and_the_head_give_instead_of_features(
 ) -> None:
     greys = [images.decode(sample.path) for sample in samples[:3]]
     with torch.no_grad():
-        features = fine(network.with_levels(torch.from_numpy(np.stack(greys))[:, None].float() / 255)[2], SIZE)
+        features = told_by_boxes(network.with_levels(torch.from_numpy(np.stack(greys))[:, None].float() / 255)[2], SIZE)
         expected = head(features).numpy()
     output = classifier.output(greys)
     assert output.features is None
@@ -153,7 +153,9 @@ def test_boxes_are_in_pixels_of_the_picture(network: GreyNetwork, tmp_path: Path
     last = samples[-1]
     picture = images.prepare(images.decode(last.path), (SIZE, SIZE))
     with torch.no_grad():
-        features = fine(network.with_levels(torch.from_numpy(picture.copy())[None, None].float() / 255)[2], SIZE)
+        features = told_by_boxes(
+            network.with_levels(torch.from_numpy(picture.copy())[None, None].float() / 255)[2], SIZE
+        )
         sure = inside(found(features)[0, 1].numpy())
     assert roc_auc_score(inside_boxes(last, (2 * SIZE, 3 * SIZE), sure.shape).ravel(), sure.ravel()) > 0.95
 

@@ -21,6 +21,8 @@ PARTS = 5
 """Parts along a side of the picture whose strongest answers tell what it looks like."""
 WEAK = 5.0
 """One divided by an answer below which differences count by themselves, above as a share."""
+NARROW = 64
+"""Channels of feature maps that cost little to look at besides, all together."""
 PROBE = 96
 """Pixels a side of the picture that tells whether a network was changed."""
 
@@ -75,12 +77,20 @@ class GreyNetwork(nn.Module):
 def looks(levels: Sequence[Tensor]) -> Tensor:
     """Feature maps -> what a picture looks like to the network, (batch, features).
 
-    How strongly each feature answers in the parts of the picture, in the mean of the parts, on a scale on which strong
-    answers are as far apart as weak ones. Two early layers and the last are asked, which tell nearly as much as all
-    do; the first of all sees the light more than the steel.
+    How strongly each feature answers in the parts of the picture, in the mean of the parts, and where the map is narrow
+    in the mean of all places too, on a scale on which strong answers are as far apart as weak ones. Asked are the
+    first, where it is narrow, two more early layers and the last, which tell as much as all do. The first sees the
+    light more than the steel: no means are taken of it.
     """
-    strengths = [_average(_strongest(level)) for level in [*levels[1:-1][:2], levels[-1]]]
-    return torch.cat(strengths, dim=1).flatten(1).mul(WEAK).asinh()
+    first, early = levels[:-1][:1], levels[1:-1][:2]
+    asked = [*(level for level in first if _is_narrow(level)), *early, levels[-1]]
+    strengths = [_average(_strongest(level)) for level in asked]
+    means = [_average(level) for level in early if _is_narrow(level)]
+    return torch.cat([*strengths, *means], dim=1).flatten(1).mul(WEAK).asinh()
+
+
+def _is_narrow(*levels: Tensor) -> bool:
+    return sum(level.shape[1] for level in levels) <= NARROW
 
 
 def _strongest(level: Tensor) -> Tensor:
@@ -95,8 +105,21 @@ def fine(levels: Sequence[Tensor], side: int) -> Tensor | None:
 
     None where none is.
     """
-    found = [level for level in levels[:-1] if level.ndim == 4 and level.shape[2] * FINE >= side]
+    found = _of_small_places(levels, side)
     return found[-1] if found else None
+
+
+def told_by_boxes(levels: Sequence[Tensor], side: int) -> Tensor | None:
+    """What tells the inside of boxes: the map that `fine` gives, below the one before it where both are of one size and
+    narrow."""
+    together = _of_small_places(levels, side)[-2:]
+    if len(together) == 2 and together[0].shape[2:] == together[1].shape[2:] and _is_narrow(*together):
+        return torch.cat(together, dim=1)
+    return fine(levels, side)
+
+
+def _of_small_places(levels: Sequence[Tensor], side: int) -> list[Tensor]:
+    return [level for level in levels[:-1] if level.ndim == 4 and level.shape[2] * FINE >= side]
 
 
 def _average(features: Tensor) -> Tensor:

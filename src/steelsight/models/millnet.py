@@ -32,7 +32,7 @@ SMALL = ((16, 2), (32, 2), (32, 1, 2))
 MIDDLE = ((24, 2), (24, 1), (24, 2), (24, 1), (24, 1, 2), (24, 1, 2))
 LARGE = ((32, 2), (32, 1), (48, 2), (48, 1), (48, 1, 2), (48, 1, 2))
 STEADY = ((16, 2), (16, 1), (32, 2), (32, 1, 2), (32, 1, 2))
-"""Presets: channels, stride and, where it is not 1, dilation of each 3x3 convolution after it.
+"""Presets: channels, stride and, where they are not 1, dilation and groups of each 3x3 convolution after it.
 
 What tells pitted steel from inclusions lies far apart: the more of its surroundings a place saw, the fewer the errors
 (docs/choices.md). Dilation sees as far as another stride would, and leaves the class map as fine as it is. Processors
@@ -93,8 +93,8 @@ def _steady_stem(in_chans: int, channels: int, kernel: int, stride: int) -> nn.M
     return nn.Sequential(SteadyConv(in_chans, channels, kernel, stride, zero_mean=True), nn.ReLU())
 
 
-def _layer(in_chans: int, channels: int, stride: int, dilation: int = 1, *, cap: float) -> nn.Module:
-    conv = nn.Conv2d(in_chans, channels, 3, stride, padding=dilation, dilation=dilation, bias=False)
+def _layer(in_chans: int, channels: int, stride: int, dilation: int = 1, groups: int = 1, *, cap: float) -> nn.Module:
+    conv = nn.Conv2d(in_chans, channels, 3, stride, padding=dilation, dilation=dilation, groups=groups, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(channels), nn.Hardtanh(0.0, cap) if cap else nn.ReLU())
 
 

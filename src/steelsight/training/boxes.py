@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
 from steelsight import images
-from steelsight.models.grey import GreyNetwork, fine
+from steelsight.models.grey import GreyNetwork, told_by_boxes
 from steelsight.records import CLEAN, Region, Sample
 from steelsight.runtime.regions import softened
 from steelsight.training.levels import from_levels
@@ -35,7 +35,7 @@ Mask = npt.NDArray[np.bool_]
 def learned_from_boxes(
     network: GreyNetwork, training: Sequence[Sample], classes: Sequence[str], size: int
 ) -> nn.Conv2d | None:
-    """What tells, of the features that `models.grey.fine` gives, how surely a place is inside a defect of each class.
+    """What tells, of `models.grey.told_by_boxes`, how surely a place is inside a defect of each class.
 
     In logits, to be read by `runtime.regions.inside`, which softens them as the features were here. Classes of clean
     steel have no boxes and need none. None where a class has too few, or its boxes hold all of its pictures, or the
@@ -46,7 +46,7 @@ def learned_from_boxes(
     if not defects or min(len(boxed[label]) for label in defects) < FEWEST:
         return None
     with torch.no_grad():
-        example = fine(network.eval().with_levels(torch.zeros(1, 1, size, size))[2], size)
+        example = told_by_boxes(network.eval().with_levels(torch.zeros(1, 1, size, size))[2], size)
     if example is None:
         return None
     weights, biases = np.zeros((len(classes), example.shape[1])), np.zeros(len(classes))
@@ -91,7 +91,7 @@ def _of_class(
     """A weight for each feature and a bias, from the places of at most so many pictures of one class."""
 
     def take(levels: list[Tensor]) -> Tensor:
-        features = fine(levels, size)
+        features = told_by_boxes(levels, size)
         assert features is not None
         return features
 

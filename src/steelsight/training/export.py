@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from steelsight import images
 from steelsight.models.field import field_of
-from steelsight.models.grey import GreyNetwork, fine, fold_to_grey, looks, take_bytes
+from steelsight.models.grey import GreyNetwork, fine, fold_to_grey, looks, take_bytes, told_by_boxes
 from steelsight.models.strangeness import Strangeness
 from steelsight.records import Card, SteelsightError
 from steelsight.runtime import card as cards
@@ -40,13 +40,13 @@ class _Graph(nn.Module):
 
     def forward(self, grey: Tensor) -> dict[str, Tensor]:
         logits, class_map, levels = self.network.with_levels(grey.float())
-        features = fine(levels, grey.shape[2])
+        side = grey.shape[2]
         given = {
             "logits": logits,
             "class_map": class_map,
             "strangeness": None if self.strangeness is None else self.strangeness(looks(levels)),
-            FEATURES: features if self.boxes is None else None,
-            INSIDE: None if self.boxes is None else self.boxes(features),
+            FEATURES: fine(levels, side) if self.boxes is None else None,
+            INSIDE: None if self.boxes is None else self.boxes(told_by_boxes(levels, side)),
         }
         return {name: value for name, value in given.items() if value is not None}
 
