@@ -39,6 +39,16 @@ def test_openvino_answers_as_onnx_runtime(model_file: Path, openvino_file: Path,
         np.testing.assert_allclose(one, other, atol=1e-4)
 
 
+@pytest.mark.parametrize("count", [1, 4])
+def test_an_answer_stays_when_the_next_picture_comes(openvino_file: Path, count: int) -> None:
+    classifier, pictures = load(openvino_file, threads=1), greys(2 * count)
+    first = classifier.output(pictures[:count])
+    before = [None if values is None else values.copy() for values in first]
+    classifier.output(pictures[count:])
+    for one, other in zip(first, before, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_openvino_gives_all_that_a_shipped_file_tells(tmp_path: Path) -> None:
     source = file_of("millnet-neu")
     path = tmp_path / "model.onnx"

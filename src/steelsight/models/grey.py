@@ -80,24 +80,34 @@ def looks(levels: Sequence[Tensor]) -> Tensor:
     How strongly each feature answers in the parts of the picture, in the mean of the parts, and where the map is narrow
     in the mean of all places too, on a scale on which strong answers are as far apart as weak ones. Asked are the
     first, where it is narrow, two more early layers and the last, which tell as much as all do. The first sees the
-    light more than the steel: no means are taken of it.
+    light more than the steel, and its map is large: no means are taken of it, and a quarter of each part is looked at.
     """
-    first, early = levels[:-1][:1], levels[1:-1][:2]
-    asked = [*(level for level in first if _is_narrow(level)), *early, levels[-1]]
-    strengths = [_average(_strongest(level)) for level in asked]
-    means = [_average(level) for level in early if _is_narrow(level)]
-    return torch.cat([*strengths, *means], dim=1).flatten(1).mul(WEAK).asinh()
+    first, early = levels[:-1][:1], _together(levels[1:-1][:2])
+    strengths = [_strongest(level, share=2) for level in first if _is_narrow(level)]
+    strengths += [_strongest(level) for level in [*early, levels[-1]]]
+    means = [level for level in early if _is_narrow(level)]
+    answers = [_average(answers) for answers in [*strengths, *means]]
+    return torch.cat(answers, dim=1).flatten(1).mul(WEAK).asinh()
+
+
+def _together(levels: Sequence[Tensor]) -> list[Tensor]:
+    """Two feature maps as one where they are of one size and narrow, which engines ask as fast as each of them."""
+    if len(levels) == 2 and levels[0].shape[2:] == levels[1].shape[2:] and _is_narrow(*levels):
+        return [torch.cat(list(levels), dim=1)]
+    return list(levels)
 
 
 def _is_narrow(*levels: Tensor) -> bool:
     return sum(level.shape[1] for level in levels) <= NARROW
 
 
-def _strongest(level: Tensor) -> Tensor:
-    """The largest answer in each part of a feature map; a list of features has one place."""
+def _strongest(level: Tensor, share: int = 1) -> Tensor:
+    """The largest answer in each part of a feature map, or along both sides in so much of each part; a list of features
+    has one place."""
     if level.ndim != 4:
         return level.flatten(1)[:, :, None, None]
-    return F.max_pool2d(level, [max(1, side // PARTS) for side in level.shape[2:]])
+    parts = [max(1, side // PARTS) for side in level.shape[2:]]
+    return F.max_pool2d(level, [max(1, part // share) for part in parts], parts)
 
 
 def fine(levels: Sequence[Tensor], side: int) -> Tensor | None:
@@ -110,12 +120,10 @@ def fine(levels: Sequence[Tensor], side: int) -> Tensor | None:
 
 
 def told_by_boxes(levels: Sequence[Tensor], side: int) -> Tensor | None:
-    """What tells the inside of boxes: the map that `fine` gives, below the one before it where both are of one size and
-    narrow."""
-    together = _of_small_places(levels, side)[-2:]
-    if len(together) == 2 and together[0].shape[2:] == together[1].shape[2:] and _is_narrow(*together):
-        return torch.cat(together, dim=1)
-    return fine(levels, side)
+    """What tells the inside of boxes: the map that `fine` gives, together with the one before it where both are of one
+    size and narrow."""
+    found = _together(_of_small_places(levels, side)[-2:])
+    return found[-1] if found else None
 
 
 def _of_small_places(levels: Sequence[Tensor], side: int) -> list[Tensor]:

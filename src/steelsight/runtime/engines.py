@@ -162,23 +162,48 @@ class OpenVino:
         return _joined([self._compute(batch[first:end]) for first, end in pairwise([*starts, len(batch)])])
 
     def _compute(self, batch: Batch) -> Output:
-        request = self._request("_for_one" if len(batch) == 1 else "_for_several")
-        grey = request.get_tensor("grey")
-        grey.shape = batch.shape
-        grey.data[:] = batch
-        request.infer()
-        values = {name: request.get_tensor(name).data.copy() for name in self._names}
+        values = self._request("_for_one" if len(batch) == 1 else "_for_several").run(batch)
         if FEATURES in values:
             values[FEATURES] = values[FEATURES].transpose(0, 3, 1, 2)
         return _output(values, values.values())
 
-    def _request(self, which: str) -> Any:
+    def _request(self, which: str) -> _Request:
         """Each thread has requests of its own."""
         if not hasattr(self._own, which):
             with self._compiling:
                 compiled = getattr(self, which)
-            setattr(self._own, which, compiled.create_infer_request())
-        return getattr(self._own, which)
+            make = _Request if self._size is None else _RequestOfOneShape
+            setattr(self._own, which, make(compiled.create_infer_request(), self._names))
+        return getattr(self._own, which)  # type: ignore[no-any-return]
+
+
+class _Request:
+    """What one thread asks of OpenVINO."""
+
+    def __init__(self, request: Any, names: Sequence[str]) -> None:
+        self._request, self._names = request, names
+
+    def run(self, batch: Batch) -> dict[str, FloatArray]:
+        """The graph's outputs by name."""
+        grey = self._request.get_tensor("grey")
+        grey.shape = batch.shape
+        grey.data[:] = batch
+        self._request.infer()
+        return {name: self._request.get_tensor(name).data.copy() for name in self._names}
+
+
+class _RequestOfOneShape(_Request):
+    """Its numbers lie in the same places every time: to ask where takes a tenth of MillNet's time in 8 bits."""
+
+    def __init__(self, request: Any, names: Sequence[str]) -> None:
+        super().__init__(request, names)
+        self._grey = request.get_tensor("grey").data
+        self._values = {name: request.get_tensor(name).data for name in names}
+
+    def run(self, batch: Batch) -> dict[str, FloatArray]:
+        self._grey[:] = batch
+        self._request.infer()
+        return {name: values.copy() for name, values in self._values.items()}
 
 
 def _output(names: Iterable[str], values: Iterable[FloatArray]) -> Output:
