@@ -86,8 +86,7 @@ def looks(levels: Sequence[Tensor]) -> Tensor:
     strengths = [_strongest(level, share=2) for level in first if _is_narrow(level)]
     strengths += [_strongest(level) for level in [*early, levels[-1]]]
     means = [level for level in early if _is_narrow(level)]
-    answers = [_average(answers) for answers in [*strengths, *means]]
-    return torch.cat(answers, dim=1).flatten(1).mul(WEAK).asinh()
+    return torch.cat([_average(answers) for answers in [*strengths, *means]], dim=1).flatten(1).mul(WEAK).asinh()
 
 
 def _together(levels: Sequence[Tensor]) -> list[Tensor]:
