@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from steelsight.motion import sharpened
 from steelsight.records import GreyImage, SteelsightError
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
@@ -90,8 +91,13 @@ def resize(grey: GreyImage, size: tuple[int, int]) -> GreyImage:
 
 
 def prepare(grey: GreyImage, size: tuple[int, int]) -> GreyImage:
-    """What every network is given, in training as at the line: dead columns mended, then resized to (height, width)."""
-    return resize(mend_columns(grey), size)
+    """What every network is given, in training as at the line: mended, then resized to (height, width)."""
+    return resize(mend(grey), size)
+
+
+def mend(grey: GreyImage) -> GreyImage:
+    """Without dead columns and without the blur of the strip's motion, shape (height, width); itself if it has none."""
+    return sharpened(mend_columns(grey))
 
 
 def mend_columns(grey: GreyImage) -> GreyImage:

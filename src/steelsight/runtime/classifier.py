@@ -137,12 +137,12 @@ class Classifier:
         if isinstance(grey, ImageError):
             raise grey
         self._check_scans()
-        return scanning.scan(self._scanner.run, images.mend_columns(grey), self.card)
+        return scanning.scan(self._scanner.run, images.mend(grey), self.card)
 
     def class_map(self, grey: GreyImage) -> FloatArray:
         """The class map (classes, h, w) of a picture at its own size, computed in one piece. Raises as `scan` does."""
         self._check_scans()
-        return np.asarray(self._scanner.run(images.mend_columns(grey)[None, None]).class_maps[0])
+        return np.asarray(self._scanner.run(images.mend(grey)[None, None]).class_maps[0])
 
     def _check_scans(self) -> None:
         if not self.card.stride:

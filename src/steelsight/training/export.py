@@ -196,7 +196,4 @@ def _batches(pictures: Pictures, size: int, batch: int = 32) -> list[Tensor]:
     made small, a bright column may look dead."""
     numbers = range(len(pictures))
     found = [pictures.batch(numbers[start : start + batch], size) for start in range(0, len(pictures), batch)]
-    return [
-        torch.from_numpy(np.stack([images.mend_columns(grey) for grey in each[:, 0].numpy()]))[:, None]
-        for each in found
-    ]
+    return [torch.from_numpy(np.stack([images.mend(grey) for grey in each[:, 0].numpy()]))[:, None] for each in found]
