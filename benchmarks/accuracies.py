@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+import timm
+import torch
 from benchmarks import records, variants
 from benchmarks.records import Accuracy
 
+import steelsight.models  # noqa: F401  (registers the networks)
 from steelsight.data import foldfile
 from steelsight.evaluation import archive, studies
 from steelsight.evaluation.archive import Kept
@@ -27,7 +30,7 @@ def measured(folder: Path, networks: Collection[str]) -> list[Accuracy]:
     found: dict[tuple[str, str, str], Accuracy] = {}
     for study in studies.load_all(folder):
         for network in study.networks:
-            if network.model not in networks or set(network.options) - USUAL:
+            if network.model not in networks or not _is_usual(network):
                 continue
             for protocol in set(LEAK_FREE) & set(study.protocols):
                 cells = studies.results_of(folder, study, network, protocol, kept)
@@ -36,6 +39,16 @@ def measured(folder: Path, networks: Collection[str]) -> list[Accuracy]:
                 if accuracy and (key not in found or found[key].cells < accuracy.cells):
                     found[key] = accuracy
     return [found[key] for key in sorted(found)]
+
+
+def _is_usual(network: Network) -> bool:
+    """Whether it has the layers that it has without options."""
+    options = {name: value for name, value in network.options.items() if name not in USUAL}
+    if not options:
+        return True
+    with torch.device("meta"):  # what it is made of is enough
+        asked, usual = (timm.create_model(network.model, **each) for each in (options, {}))
+    return repr(asked) == repr(usual)
 
 
 def _accuracy(folder: Path, recipe: str, network: Network, protocol: str, cells: Sequence[Kept]) -> Accuracy | None:
