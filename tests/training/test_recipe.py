@@ -94,11 +94,20 @@ def test_a_teacher_has_the_recipe_but_for_what_it_says() -> None:
     assert recipes.teacher_of(changed).augmentation == Augmentation(rotation=3.0, noise=0.2)
 
 
+def test_teachers_differ_by_their_seeds_alone() -> None:
+    recipe = Recipe(seed=5, teacher={"batch_size": 8}, teachers=3)
+    assert [each.seed for each in recipes.teachers_of(recipe)] == [5, 6, 7]
+    alike = replace(recipe, seed=0, batch_size=8, teacher={}, teachers=1)
+    assert all(replace(each, seed=0) == alike for each in recipes.teachers_of(recipe))
+    assert recipes.teachers_of(Recipe(teachers=3)) == []
+
+
 @pytest.mark.parametrize(
     ("teacher", "sentence"),
     [
         ({"teacher": {"seed": 1}}, "cannot have teacher of its own"),
         ({"clean_windows": 64}, "cannot have clean_windows of its own"),
+        ({"teachers": 2}, "cannot have teachers of its own"),
         ({"sede": 1}, "does not know sede"),
         ({"seed": "x"}, "seed"),
     ],

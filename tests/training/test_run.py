@@ -85,13 +85,13 @@ class Killed(BaseException):
     pass
 
 
-@pytest.mark.parametrize("epochs", [0, 2])
-def test_a_run_with_a_teacher_goes_on_to_the_same_weights(
+@pytest.mark.parametrize("epochs", [0, 2, 4])
+def test_a_run_with_teachers_goes_on_to_the_same_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs: int
 ) -> None:
-    """Killed after the first epoch of the teacher, or of its pupil."""
+    """Killed after the first epoch of a teacher, of the other, or of their pupil."""
     draw(tmp_path / "steel")
-    recipe = quick(teacher={"model_options": {"stem": [32, 4, 4]}})
+    recipe = quick(teacher={"model_options": {"stem": [32, 4, 4]}}, teachers=2)
     train(tmp_path / "steel", recipe, tmp_path / "whole", QUIET)
     left, said = [epochs], run_module._epoch_line
 
@@ -106,19 +106,20 @@ def test_a_run_with_a_teacher_goes_on_to_the_same_weights(
         train(tmp_path / "steel", recipe, tmp_path / "killed", QUIET)
     monkeypatch.undo()
     train(tmp_path / "steel", recipe, tmp_path / "killed", QUIET, resume=True)
-    for place in (Path(CHECKPOINT), Path("teacher") / CHECKPOINT):
+    for place in (Path(CHECKPOINT), Path("teacher") / CHECKPOINT, Path("teacher-2") / CHECKPOINT):
         files = (tmp_path / name / place for name in ("whole", "killed"))
         whole, killed = (torch.load(file, weights_only=True)["best_weights"] for file in files)
         assert all(torch.equal(whole[name], killed[name]) for name in whole)
 
 
-def test_an_unfinished_teacher_is_not_overwritten(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["teacher", "teacher-2"])
+def test_an_unfinished_teacher_is_not_overwritten(tmp_path: Path, place: str) -> None:
     draw(tmp_path / "steel")
-    (tmp_path / "run" / "teacher").mkdir(parents=True)
-    (tmp_path / "run" / "teacher" / CHECKPOINT).write_bytes(b"of hours")
+    (tmp_path / "run" / place).mkdir(parents=True)
+    (tmp_path / "run" / place / CHECKPOINT).write_bytes(b"of hours")
     with pytest.raises(SteelsightError, match="already holds a run"):
         train(tmp_path / "steel", quick(teacher={"seed": 1}), tmp_path / "run", QUIET)
-    assert (tmp_path / "run" / "teacher" / CHECKPOINT).read_bytes() == b"of hours"
+    assert (tmp_path / "run" / place / CHECKPOINT).read_bytes() == b"of hours"
 
 
 @pytest.mark.parametrize(
@@ -164,3 +165,13 @@ def test_a_teacher_is_larger_than_its_pupil_and_stays_in_the_runs_folder(tmp_pat
     teacher, pupil = (torch.load(place / CHECKPOINT, weights_only=True)["best_weights"] for place in places)
     first = "network.layers.0.0.weight"
     assert (len(teacher[first]), len(pupil[first])) == (32, 16)
+
+
+def test_teachers_are_of_seeds_of_their_own(tmp_path: Path) -> None:
+    draw(tmp_path / "steel")
+    train(tmp_path / "steel", quick(teacher={"learning_rate": 1e-3}, teachers=2), tmp_path / "run", QUIET)
+    one, other = (
+        torch.load(tmp_path / "run" / place / CHECKPOINT, weights_only=True)["best_weights"]
+        for place in ("teacher", "teacher-2")
+    )
+    assert not all(torch.equal(one[name], other[name]) for name in one)

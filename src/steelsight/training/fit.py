@@ -18,7 +18,7 @@ import timm
 import torch
 import torch.nn.functional as F
 from lightning.fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 import steelsight.models  # noqa: F401  (registers the networks)
@@ -46,7 +46,7 @@ class Fitted:
     history: tuple[dict[str, float], ...]
     best_epoch: int
     teacher_seconds: float = 0.0
-    """What its teacher took to train."""
+    """What its teachers took to train."""
 
     @property
     def seconds(self) -> float:
@@ -127,7 +127,7 @@ def fit(
     *,
     fabric: Fabric | None = None,
     resume: bool = False,
-    teacher: GreyNetwork | None = None,
+    teacher: nn.Module | None = None,
     on_step: Callable[[], None] = lambda: None,
     on_epoch: Callable[[dict[str, float]], None] = lambda _: None,
     on_resume: Callable[[int], object] = lambda _: None,
@@ -179,9 +179,7 @@ def fit(
     return Fitted(averaged.cpu().eval(), tuple(state.history), state.best_epoch)
 
 
-def is_prepared_beside(
-    network: GreyNetwork, recipe: Recipe, fabric: Fabric, teacher: GreyNetwork | None = None
-) -> bool:
+def is_prepared_beside(network: GreyNetwork, recipe: Recipe, fabric: Fabric, teacher: nn.Module | None = None) -> bool:
     """Whether one core prepares the pictures and another trains: for networks that cost about as much as that does.
 
     Larger ones train faster on all cores. A teacher only answers, which is a third of what a step of training takes.
@@ -206,9 +204,9 @@ def _make_learner(recipe: Recipe, classes: int, fabric: Fabric) -> Learner:
 
 
 def step_costs(count: int, recipe: Recipe) -> list[float]:
-    """Relative cost of every step of a run, its teacher's first, for a progress bar that knows the time left."""
+    """Relative cost of every step of a run, its teachers' first, for a progress bar that knows the time left."""
     steps = steps_per_epoch(count, recipe)
-    first = step_costs(count, recipes.teacher_of(recipe)) if recipe.teacher else []
+    first = [cost for teacher in recipes.teachers_of(recipe) for cost in step_costs(count, teacher)]
     return [*first, *(float(stage.size**2) for stage in recipe.stages for _ in range(stage.epochs * steps))]
 
 

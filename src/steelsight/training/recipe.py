@@ -102,6 +102,8 @@ class Recipe:
     """Of a network that is trained first, on the same pictures, and that this one learns from: what its recipe has
     otherwise, as other `model_options`; stages of its own stay as they are when the number of epochs is changed.
     Empty: there is none."""
+    teachers: int = 1
+    """How many such networks, each with the next seed: what they answer in the mean is learned."""
     augmentation: Augmentation = Augmentation()
     precision: str = "auto"
     """`bf16-mixed`, `32-true`, or `auto`: bf16 where the processor has it."""
@@ -134,7 +136,7 @@ class Recipe:
         return replace(self, stages=tuple(stages))
 
 
-OF_BOTH = frozenset({"clean_windows", "precision", "teacher", "validation_share"})
+OF_BOTH = frozenset({"clean_windows", "precision", "teacher", "teachers", "validation_share"})
 """What a teacher has not got by itself: it sees the pictures that its pupil sees."""
 FACTORS = ("scale", "gain", "gamma", "aspect")
 """Names of the augmentation that 1 switches off."""
@@ -172,12 +174,20 @@ def from_dict(values: Any, where: str) -> Recipe:
     return recipe
 
 
+def teachers_of(recipe: Recipe) -> list[Recipe]:
+    """The recipes of all teachers; none where the recipe has no teacher. Raises SteelsightError."""
+    if not recipe.teacher:
+        return []
+    first = teacher_of(recipe)
+    return [replace(first, seed=first.seed + number) for number in range(recipe.teachers)]
+
+
 def teacher_of(recipe: Recipe, where: str = "recipe") -> Recipe:
-    """The recipe of a recipe's teacher. Raises SteelsightError where it cannot be one."""
+    """The recipe of a recipe's teacher, the first of several. Raises SteelsightError where it cannot be one."""
     both = sorted(OF_BOTH & recipe.teacher.keys())
     if both:
         raise SteelsightError(f"{where}: teacher: cannot have {', '.join(both)} of its own; leave that out.")
-    values = {**to_dict(recipe), "teacher": {}, **recipe.teacher}
+    values = {**to_dict(recipe), "teacher": {}, "teachers": 1, **recipe.teacher}
     changed = recipe.teacher.get("augmentation")
     if isinstance(changed, Mapping):
         values["augmentation"] = {**asdict(recipe.augmentation), **changed}
@@ -248,6 +258,7 @@ def _check(recipe: Recipe, where: str) -> None:
         "average_decay: give a share from 0 to 1": not 0 <= recipe.average_decay < 1,
         "validation_share: give a share from 0 to 0.5": not 0 <= recipe.validation_share <= 0.5,
         "clean_windows: give 0, or 16 or more pixels": recipe.clean_windows != 0 and recipe.clean_windows < 16,
+        "teachers: give 1 or more": recipe.teachers < 1,
         f"precision: give one of {', '.join(PRECISIONS)}": recipe.precision not in PRECISIONS,
         "augmentation: scale, gain, gamma and aspect are factors of 1 or more, the rest 0 or more": (
             min(getattr(recipe.augmentation, name) for name in FACTORS) < 1

@@ -12,6 +12,7 @@ import torch
 from lightning.fabric import Fabric
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import nn
 
 from steelsight import report
 from steelsight.curves import charts
@@ -21,7 +22,6 @@ from steelsight.evaluation import gallery, results
 from steelsight.evaluation.evaluate import evaluate
 from steelsight.evaluation.provenance import provenance
 from steelsight.images import decode, fingerprint
-from steelsight.models.grey import GreyNetwork
 from steelsight.records import Card, Sample, Scores, SteelsightError
 from steelsight.runtime.classifier import RUN_FILE, Classifier, load
 from steelsight.training import recipe as recipes
@@ -32,6 +32,7 @@ from steelsight.training.fit import CHECKPOINT, Fitted, check_teacher, fit, make
 from steelsight.training.parts import Parts, choose_parts, with_clean_steel
 from steelsight.training.pictures import Pictures, readable
 from steelsight.training.recipe import Recipe
+from steelsight.training.teachers import Together
 
 GROUPS = "groups.csv"
 WINDOWS = "windows"
@@ -103,16 +104,20 @@ def _groups(samples: Sequence[Sample], root: Path, out: Path, console: Console, 
 
 
 def _prepare(out: Path, recipe: Recipe, resume: bool) -> None:
-    begun = (out / CHECKPOINT).exists() or (out / TEACHER / CHECKPOINT).exists()
+    begun = [place for place in (out, *out.glob(f"{TEACHER}*")) if (place / CHECKPOINT).exists()]
     if begun and not resume:
         raise SteelsightError(f"{out}: already holds a run; go on with it by --resume, or give another --out.")
     try:
         out.mkdir(parents=True, exist_ok=True)
         recipes.save(recipe, out / "recipe.yaml")
-        if recipe.teacher:
-            (out / TEACHER).mkdir(exist_ok=True)
+        for number in range(len(recipes.teachers_of(recipe))):
+            _teachers_place(out, number).mkdir(exist_ok=True)
     except OSError as error:
         raise SteelsightError(f"{out}: cannot be written ({error.strerror}); give another --out.") from None
+
+
+def _teachers_place(out: Path, number: int) -> Path:
+    return out / (f"{TEACHER}-{number + 1}" if number else TEACHER)
 
 
 def _fit(parts: Parts, recipe: Recipe, out: Path, fabric: Fabric, console: Console, *, resume: bool) -> Fitted:
@@ -121,7 +126,7 @@ def _fit(parts: Parts, recipe: Recipe, out: Path, fabric: Fabric, console: Conso
     with _progress(console, quiet=not fabric.is_global_zero) as progress:
         task = progress.add_task("training", total=sum(costs), facts="")
 
-        def by(who: str, recipe: Recipe, place: Path, teacher: GreyNetwork | None) -> Fitted:
+        def by(who: str, recipe: Recipe, place: Path, teacher: nn.Module | None) -> Fitted:
             return fit(
                 parts.training,
                 parts.validation,
@@ -139,11 +144,14 @@ def _fit(parts: Parts, recipe: Recipe, out: Path, fabric: Fabric, console: Conso
         if not recipe.teacher:
             return by("", recipe, out, None)
         check_teacher(recipe, len(parts.classes))
-        taught_by = by("teacher, ", recipes.teacher_of(recipe), out / TEACHER, None)
-        weights = fabric.broadcast(taught_by.network.state_dict())  # each process has an average of its own
-        taught_by.network.load_state_dict(weights)
-        found = by("", recipe, out, taught_by.network)
-        return replace(found, teacher_seconds=taught_by.seconds)
+        teachers = []
+        for number, each in enumerate(recipes.teachers_of(recipe)):
+            who = f"teacher {number + 1} of {recipe.teachers}, " if recipe.teachers > 1 else "teacher, "
+            teachers.append(by(who, each, _teachers_place(out, number), None))
+            weights = fabric.broadcast(teachers[-1].network.state_dict())  # each process has an average of its own
+            teachers[-1].network.load_state_dict(weights)
+        found = by("", recipe, out, Together([teacher.network for teacher in teachers]))
+        return replace(found, teacher_seconds=sum(teacher.seconds for teacher in teachers))
 
 
 def _finish(fitted: Fitted, parts: Parts, recipe: Recipe, out: Path, learned_from: tuple[str, ...]) -> Trained:
