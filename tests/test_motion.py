@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,10 +54,35 @@ def test_what_is_blurred_in_another_way_stays_as_it_is() -> None:
     levels = sharp.astype(np.float64)
     across = moved(sharp.T.copy(), 9).T.copy()
     unfocused = [ndimage.gaussian_filter(levels, sigma) for sigma in (1, 2, 3)]
-    larger = ndimage.zoom(levels[:80, :80], 2.5, order=1)
+    larger = [
+        ndimage.zoom(levels[: int(200 / down), :80], (down, across), order=1)
+        for down, across in ((2.5, 2.5), (2, 1), (4, 1), (8, 1))
+    ]
     noisy = moved(sharp, 9) + np.random.default_rng(0).normal(0, 6, sharp.shape)
-    for other in (across, *unfocused, larger, noisy):
-        assert motion.blurred_rows(np.clip(np.rint(other), 0, 255).astype(np.uint8)) == 0
+    for other in (across, *unfocused, *larger, noisy, *map(tiles, (6, 8, 10, 12, 16, 20))):
+        grey = np.clip(np.rint(other), 0, 255).astype(np.uint8)
+        assert motion.sharpened(grey) is grey
+
+
+def tiles(rows: int) -> npt.NDArray[np.float64]:
+    """Rectangles of so many rows with soft edges."""
+    levels = np.random.default_rng(1).integers(60, 200, (200 // rows + 1, 200)).repeat(rows, axis=0)[:200]
+    return np.asarray(ndimage.gaussian_filter1d(levels.astype(np.float64), 1, axis=0))
+
+
+def test_what_did_not_move_with_the_strip_is_not_smeared() -> None:
+    blurred = moved(draw("rolled-in_scale", 0, 200).pixels, 9)
+    assert motion.sharpened(blurred) is not blurred
+    blurred[185:197, 20:100] = 255  # a caption that the camera writes
+    assert motion.sharpened(blurred) is blurred
+
+
+@pytest.mark.parametrize("rows", [6, 10])
+def test_even_lengths_lie_as_the_harsh_suites_do(rows: int) -> None:
+    sharp = draw("rolled-in_scale", 1, 200).pixels
+    blurred = np.rint(ndimage.uniform_filter1d(sharp.astype(np.float64), rows, axis=0, mode="mirror")).astype(np.uint8)
+    assert motion.blurred_rows(blurred) == rows
+    assert missed_by(motion.sharpened(blurred), sharp) < 0.6 * missed_by(blurred, sharp)
 
 
 @pytest.mark.parametrize("period", [4, 10, 18, 26, 40])
@@ -73,9 +99,9 @@ def test_a_tall_and_wide_picture_is_sharpened_in_pieces_as_in_one(monkeypatch: p
     blurred = moved(sharp, 9)
     in_pieces = motion.sharpened(blurred)
     monkeypatch.setattr(motion, "ACROSS", 64)
-    np.testing.assert_array_equal(motion.sharpened(blurred), in_pieces)
+    np.testing.assert_allclose(motion.sharpened(blurred).astype(int), in_pieces.astype(int), atol=1)
     monkeypatch.setattr(motion, "BLOCK", len(sharp))
-    np.testing.assert_allclose(motion.sharpened(blurred).astype(int), in_pieces.astype(int), atol=8)
+    np.testing.assert_allclose(motion.sharpened(blurred).astype(int), in_pieces.astype(int), atol=2)
 
 
 @given(
@@ -107,3 +133,4 @@ def test_most_photographs_of_neu_are_sharpened_where_the_harsh_suite_blurred_the
             gains.append(missed_by(motion.sharpened(blurred), grey) / missed_by(blurred, grey))
     assert len(gains) >= 45
     assert np.median(gains) < 0.5
+    assert max(gains) <= 1

@@ -99,7 +99,9 @@ def test_teachers_differ_by_their_seeds_alone() -> None:
     assert [each.seed for each in recipes.teachers_of(recipe)] == [5, 6, 7]
     alike = replace(recipe, seed=0, batch_size=8, teacher={}, teachers=1)
     assert all(replace(each, seed=0) == alike for each in recipes.teachers_of(recipe))
-    assert recipes.teachers_of(Recipe(teachers=3)) == []
+    assert recipes.teachers_of(Recipe()) == []
+    with pytest.raises(SteelsightError, match="there is no teacher"):
+        recipes.from_dict({"teachers": 3}, "recipe")
 
 
 @pytest.mark.parametrize(

@@ -175,3 +175,12 @@ def test_teachers_are_of_seeds_of_their_own(tmp_path: Path) -> None:
         for place in ("teacher", "teacher-2")
     )
     assert not all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_run_is_not_resumed_with_more_teachers(tmp_path: Path) -> None:
+    draw(tmp_path / "steel")
+    recipe = quick(teacher={"seed": 3})
+    train(tmp_path / "steel", recipe, tmp_path / "run", QUIET)
+    with pytest.raises(SteelsightError, match="started with other teachers"):
+        train(tmp_path / "steel", replace(recipe, teachers=2), tmp_path / "run", QUIET, resume=True)
+    assert not (tmp_path / "run" / "teacher-2" / CHECKPOINT).exists()

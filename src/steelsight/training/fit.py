@@ -272,7 +272,22 @@ def _save(out: Path, learner: Learner, state: _State, run: dict[str, Any]) -> No
         ) from None
 
 
+def check_begun(out: Path, recipe: Recipe) -> None:
+    """Raises SteelsightError where a run in `out` was begun by another recipe."""
+    if (out / CHECKPOINT).exists():
+        _read(out / CHECKPOINT, {"recipe": recipes.to_dict(recipe)})
+
+
 def _load(path: Path, learner: Learner, run: dict[str, Any]) -> _State:
+    held = _read(path, run)
+    learner.network.load_state_dict(held["network"])
+    learner.average.load_state_dict(held["average"])
+    learner.optimizer.load_state_dict(held["optimizer"])
+    return _State(held["epoch"], held["history"], held["best_epoch"], tuple(held["best_rank"]), held["best_weights"])
+
+
+def _read(path: Path, run: dict[str, Any]) -> dict[str, Any]:
+    """A checkpoint of the same run, as far as `run` says what it is."""
     try:
         held = torch.load(path, map_location="cpu", weights_only=True)
         before = json.loads(held["run"])
@@ -282,13 +297,10 @@ def _load(path: Path, learner: Learner, run: dict[str, Any]) -> _State:
     except Exception:  # a damaged file raises nearly anything
         raise SteelsightError(f"{path}: the checkpoint is damaged; start anew with another --out.") from None
     changed = [name for name in run["recipe"] if run["recipe"][name] != learned[name]]
-    changed += [name for name in ("classes", "pictures") if run[name] != before[name]]
+    changed += [name for name in ("classes", "pictures") if name in run and run[name] != before[name]]
     if changed:
         raise SteelsightError(
             f"{path}: the run was started with other {', '.join(changed)}; "
             "resume it with the same, or give another --out."
         )
-    learner.network.load_state_dict(held["network"])
-    learner.average.load_state_dict(held["average"])
-    learner.optimizer.load_state_dict(held["optimizer"])
-    return _State(held["epoch"], held["history"], held["best_epoch"], tuple(held["best_rank"]), held["best_weights"])
+    return dict(held)

@@ -103,7 +103,8 @@ class Recipe:
     otherwise, as other `model_options`; stages of its own stay as they are when the number of epochs is changed.
     Empty: there is none."""
     teachers: int = 1
-    """How many such networks, each with the next seed: what they answer in the mean is learned."""
+    """How many such networks, each with the next seed: what they answer in the mean is learned. Runs whose seeds are
+    neighbours share teachers, unless the teacher has a seed of its own."""
     augmentation: Augmentation = Augmentation()
     precision: str = "auto"
     """`bf16-mixed`, `32-true`, or `auto`: bf16 where the processor has it."""
@@ -259,6 +260,7 @@ def _check(recipe: Recipe, where: str) -> None:
         "validation_share: give a share from 0 to 0.5": not 0 <= recipe.validation_share <= 0.5,
         "clean_windows: give 0, or 16 or more pixels": recipe.clean_windows != 0 and recipe.clean_windows < 16,
         "teachers: give 1 or more": recipe.teachers < 1,
+        "teachers: there is no teacher; say what it is by teacher": recipe.teachers > 1 and not recipe.teacher,
         f"precision: give one of {', '.join(PRECISIONS)}": recipe.precision not in PRECISIONS,
         "augmentation: scale, gain, gamma and aspect are factors of 1 or more, the rest 0 or more": (
             min(getattr(recipe.augmentation, name) for name in FACTORS) < 1

@@ -28,7 +28,7 @@ from steelsight.training import recipe as recipes
 from steelsight.training.boxes import FEWEST, learned_from_boxes
 from steelsight.training.export import export, write_card
 from steelsight.training.familiar import calibrated, changed_roughly, familiarity, held_out
-from steelsight.training.fit import CHECKPOINT, Fitted, check_teacher, fit, make_fabric, step_costs
+from steelsight.training.fit import CHECKPOINT, Fitted, check_begun, check_teacher, fit, make_fabric, step_costs
 from steelsight.training.parts import Parts, choose_parts, with_clean_steel
 from steelsight.training.pictures import Pictures, readable
 from steelsight.training.recipe import Recipe
@@ -104,7 +104,8 @@ def _groups(samples: Sequence[Sample], root: Path, out: Path, console: Console, 
 
 
 def _prepare(out: Path, recipe: Recipe, resume: bool) -> None:
-    begun = [place for place in (out, *out.glob(f"{TEACHER}*")) if (place / CHECKPOINT).exists()]
+    places = (out, out / TEACHER, *out.glob(f"{TEACHER}-[0-9]*"))
+    begun = any((place / CHECKPOINT).exists() for place in places)
     if begun and not resume:
         raise SteelsightError(f"{out}: already holds a run; go on with it by --resume, or give another --out.")
     try:
@@ -143,6 +144,7 @@ def _fit(parts: Parts, recipe: Recipe, out: Path, fabric: Fabric, console: Conso
 
         if not recipe.teacher:
             return by("", recipe, out, None)
+        check_begun(out, recipe)  # before teachers are trained for it
         check_teacher(recipe, len(parts.classes))
         teachers = []
         for number, each in enumerate(recipes.teachers_of(recipe)):
