@@ -21,7 +21,6 @@ PAGE, PLOTS = DOCS / "robustness.md", DOCS / "robustness"
 MODELS = {
     "millnet": "MillNet",
     "millnet_line": "MillNet for a line",
-    "millnet_steady": "MillNet steady",
     "pdmsnet": "PDMSNet",
 }
 FOREIGN = ("photographs", "drawn", "no steel", "clean")
