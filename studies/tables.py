@@ -83,8 +83,9 @@ def _between_marks(text: str, table: str) -> str:
 
 
 def _card(name: str, study: str, cells: Sequence[Kept]) -> str:
-    model = studies.load(STUDIES, study).networks[0].model
-    printed, grey = (parameters(timm.create_model(model, in_chans=channels)) for channels in (3, 1))
+    first = studies.load(STUDIES, study).networks[0]
+    made = (timm.create_model(first.model, in_chans=channels, **first.options) for channels in (3, 1))
+    printed, grey = map(parameters, made)
     parts = {protocol: found for protocol in PROTOCOLS if (found := chosen(study, protocol, cells))}
     words = (STUDIES / "cards" / f"{name}.md").read_text(encoding="utf-8")
     about = words.format(printed=printed, grey=grey, table=_table([(study, protocol) for protocol in parts], cells))

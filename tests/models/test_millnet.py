@@ -1,7 +1,10 @@
 """MillNet: layers that answer so much and no more."""
 
+import pytest
 import timm
 import torch
+from timm.utils import reparameterize_model
+from torch import nn
 
 import steelsight.models  # noqa: F401  (registers the networks)
 
@@ -42,3 +45,15 @@ def test_groups_of_channels_do_not_see_each_other() -> None:
         away = (network.layers[2](changed) - network.layers[2](before)).abs().amax((0, 2, 3))
     assert away[:16].max() > 0
     assert away[16:].max() == 0
+
+
+@pytest.mark.parametrize("layers", [[[24, 2], [24, 1], [24, 1, 2]], [[32, 2], [32, 1, 1, 2], [32, 1, 3, 2]]])
+def test_branches_fold_into_one_convolution_each(layers: list[list[int]]) -> None:
+    torch.manual_seed(0)
+    network = timm.create_model("millnet", in_chans=1, layers=layers, branches=True)
+    picture = torch.randn(4, 1, 64, 64)
+    network.train()(picture)  # norms that do something
+    folded = reparameterize_model(network.eval())
+    assert sum(isinstance(each, nn.Conv2d) for each in folded.modules()) == 2 + len(layers)  # and stem and classifier
+    with torch.no_grad():
+        torch.testing.assert_close(folded(picture), network(picture), atol=1e-4, rtol=1e-4)

@@ -103,8 +103,9 @@ def _steady_layer(in_chans: int, channels: int, stride: int, dilation: int = 1) 
     return nn.Sequential(conv, nn.ReLU(), PlaceNorm())
 
 
-def _branched_layer(in_chans: int, channels: int, stride: int, dilation: int = 1) -> nn.Module:
-    return RepVggBlock(in_chans, channels, stride=stride, dilation=(dilation, dilation))
+def _branched_layer(in_chans: int, channels: int, stride: int, dilation: int = 1, groups: int = 1) -> nn.Module:
+    together = in_chans // groups if groups > 1 else 0
+    return RepVggBlock(in_chans, channels, stride=stride, dilation=(dilation, dilation), group_size=together)
 
 
 def _cfg(**changes: Any) -> dict[str, Any]:
