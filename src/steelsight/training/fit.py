@@ -103,21 +103,6 @@ def create_network(recipe: Recipe, classes: int) -> GreyNetwork:
         raise SteelsightError(f"{recipe.model} cannot be made with {options}: {reason}.") from None
 
 
-@torch.no_grad()
-def check_teacher(recipe: Recipe, classes: int) -> None:
-    """Raises SteelsightError where pupil or teacher cannot be made, or the teacher not be shown what the pupil is."""
-    create_network(recipe, classes)
-    there = recipes.teacher_of(recipe)
-    teacher = create_network(there, classes).eval()
-    for size in sorted({stage.size for stage in recipe.stages}):
-        try:
-            teacher(torch.zeros(1, 1, size, size))
-        except Exception as error:  # networks refuse sizes in ways of their own
-            raise SteelsightError(
-                f"{there.model} cannot teach at {size} pixels: {str(error).splitlines()[0]}; give another teacher."
-            ) from None
-
-
 def fit(
     training: Sequence[Sample],
     validation: Sequence[Sample],

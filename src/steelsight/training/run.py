@@ -28,11 +28,11 @@ from steelsight.training import recipe as recipes
 from steelsight.training.boxes import FEWEST, learned_from_boxes
 from steelsight.training.export import export, write_card
 from steelsight.training.familiar import calibrated, changed_roughly, familiarity, held_out
-from steelsight.training.fit import CHECKPOINT, Fitted, check_begun, check_teacher, fit, make_fabric, step_costs
+from steelsight.training.fit import CHECKPOINT, Fitted, check_begun, fit, make_fabric, step_costs
 from steelsight.training.parts import Parts, choose_parts, with_clean_steel
 from steelsight.training.pictures import Pictures, readable
 from steelsight.training.recipe import Recipe
-from steelsight.training.teachers import Together
+from steelsight.training.teachers import Together, check_teacher
 
 GROUPS = "groups.csv"
 WINDOWS = "windows"
