@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[1]
 RESULTS, DOCS = ROOT / "studies" / "results", ROOT / "docs"
 PAGE, PLOTS = DOCS / "robustness.md", DOCS / "robustness"
 MODELS = {
-    "millnet": "MillNet",
+    "millnet_24_taught": "MillNet",
+    "millnet": "MillNet before it was taught",
     "millnet_line": "MillNet for a line",
     "pdmsnet": "PDMSNet",
 }
@@ -211,7 +212,7 @@ def _where(found: Mapping[str, Any], from_boxes: Mapping[str, Any]) -> list[str]
 
 def _place(name: str, each: Mapping[str, Any], from_boxes: Mapping[str, Any]) -> str:
     words = (
-        f"{MODELS[name]}'s regions against NEU-DET's boxes of the same pictures, of the predicted class, means "
+        f"Regions of {MODELS[name]} against NEU-DET's boxes of the same pictures, of the predicted class, means "
         "over the classes: the place to look at first lies in a box; the strongest region overlaps one by 0.3 and by "
         f"0.5 (intersection over union); average precision over all boxes. `python studies/where.py {name} {name}`. "
         "The networks learned from labels of whole pictures alone, and their answers are the same in all rows. In the "
