@@ -21,6 +21,8 @@ from steelsight.images import decode, resize
 from steelsight.records import CLEAN, GreyImage, Region
 from steelsight.runtime.classifier import load
 
+PAGES = Path(__file__).parents[1] / "docs"
+DRAWN = "drawn"
 SIDE, GAP, HEAD = 200, 6, 16
 SEED = 3
 MOST = 3
@@ -29,7 +31,7 @@ MOST = 3
 
 def pictures(data: str) -> Iterator[tuple[str, GreyImage, tuple[Region, ...]]]:
     """A picture of each class, with its boxes."""
-    if data == "drawn":
+    if data == DRAWN:
         for label in synthetic.CLASSES:
             if label not in CLEAN:
                 made = synthetic.draw(label, SEED, SIDE)
@@ -77,4 +79,6 @@ if __name__ == "__main__":
     parser.add_argument("out", type=Path, metavar="OUT.png")
     parser.add_argument("data", metavar="DATA")
     asked = parser.parse_args()
+    if asked.data != DRAWN and asked.out.resolve().is_relative_to(PAGES):
+        parser.error(f"{asked.out}: pictures of {asked.data} do not belong in what is committed; write them elsewhere.")
     draw(asked.out, asked.data)
