@@ -24,7 +24,7 @@ from steelsight.data import catalog, foldfile
 from steelsight.evaluation import archive, studies
 from steelsight.models.grey import GreyNetwork
 from steelsight.records import Card
-from steelsight.runtime.classifier import STRANGENESS, load
+from steelsight.runtime.classifier import load
 from steelsight.training.boxes import learned_from_boxes
 from steelsight.training.export import export, write_card
 from steelsight.training.familiar import as_it_is, calibrated, changed_roughly, familiarity, held_out_by_cells
@@ -53,8 +53,7 @@ def export_again(name: str, data: Path) -> None:
     network = timm.create_model(card.model, pretrained=True, num_classes=len(card.classes), in_chans=1)
     network.load_state_dict(load_file(WEIGHTS / f"{name}.safetensors"))
     grey, samples = GreyNetwork(network, 1), with_boxes(catalog.read(data).samples, data)
-    known = STRANGENESS in card.thresholds  # without a threshold it would be worked out for nobody
-    strangeness = familiarity(grey, samples, card.classes, card.size[0]) if known else None
+    strangeness = familiarity(grey, samples, card.classes, card.size[0])
     boxes = learned_from_boxes(grey, samples, card.classes, card.size[0])
     export(grey, card, WEIGHTS / f"{name}.onnx", Pictures(samples), strangeness, boxes)
 

@@ -12,6 +12,7 @@ from steelsight import images
 from steelsight.data import catalog
 from steelsight.data.synthetic import CLASSES, draw
 from steelsight.models.grey import GreyNetwork
+from steelsight.records import UNKNOWN
 from steelsight.runtime.classifier import shipped
 
 MEGABYTE = 1_000_000
@@ -49,6 +50,14 @@ def test_a_shipped_file_is_small_and_says_what_it_is(name: str) -> None:
     assert card.scores
     assert "no licence" in card.licence
     assert not any("/" in fact for fact in card.provenance.values())
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_a_shipped_model_does_not_know_what_is_no_steel(name: str) -> None:
+    rows, columns = np.mgrid[:200, :200]
+    chequered, striped = 255 * ((rows // 10 + columns // 10) % 2), 127 + 120 * np.sin(columns / 3)
+    said = steelsight.load(name).predict([chequered.astype(np.uint8), striped.astype(np.uint8)])
+    assert [prediction.label for prediction in said] == [UNKNOWN, UNKNOWN]
 
 
 @pytest.mark.parametrize("name", shipped())
