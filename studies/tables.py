@@ -143,7 +143,8 @@ def _mistakes(cell: Kept) -> int:
 def _source(provenance: Mapping[str, str]) -> str:
     versions = ", ".join(f"{name} {provenance[name]}" for name in ("torch", "timm", "onnxruntime"))
     command = re.sub(r"(--fold|--seed|--out) \S+", r"\1 …", provenance["command"]).removesuffix(" --resume")
-    return f"`{command}`, {versions}, {provenance['processor']}, {provenance['date']}."
+    where = provenance.get("gpu", provenance["processor"])
+    return f"`{command}`, {versions}, {where}, {provenance['date']}."
 
 
 if __name__ == "__main__":
