@@ -180,8 +180,8 @@ def _clean(path: Path) -> list[str]:
         f"of {held['least']} pixels a side or more, mirrored to the size of a photograph, and as many squares on "
         "defects (`clean_windows`; `python studies/clean.py DATA --runs RUNS`, all leak-free folds, seed 0). All below "
         "is of test parts; the second network is MillNet before it was taught, which knows no clean steel and calls it "
-        "a defect. None of these files has a threshold for what is unknown. A network of the first kind is not shipped: "
-        "what NEU-DET's boxes leave out is not always clean, of crazing least, and more photographs went wrong."
+        "a defect. None of these files has a threshold for what is unknown. A network of the first kind is not "
+        "shipped: what NEU-DET's boxes leave out is not always clean, of crazing least, and more photographs went wrong."
     )
     heads = ["`millnet`", "shown", "pictures", "right, %", "called clean, %"]
     rows = [
