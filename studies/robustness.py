@@ -179,8 +179,8 @@ def _clean(path: Path) -> list[str]:
         "Photographs of NEU show no clean steel alone. Here MillNet learned it from squares beside NEU-DET's boxes, "
         f"of {held['least']} pixels a side or more, mirrored to the size of a photograph, and as many squares on "
         "defects (`clean_windows`; `python studies/clean.py DATA --runs RUNS`, all leak-free folds, seed 0). All below "
-        "is of test parts; the second network, MillNet before it was taught, knows no clean steel and calls it a defect. "
-        "None of these files has a threshold for what is unknown. A network of the first kind is not shipped: "
+        "is of test parts; the second network, MillNet before it was taught, knows no clean steel and calls it a "
+        "defect. None of these files has a threshold for what is unknown. A network of the first kind is not shipped: "
         "what NEU-DET's boxes leave out is not always clean, of crazing least, and more photographs went wrong."
     )
     heads = ["`millnet`", "shown", "pictures", "right, %", "called clean, %"]
