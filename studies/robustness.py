@@ -22,6 +22,7 @@ MODELS = {
     "millnet_24_taught": "MillNet",
     "millnet": "MillNet before it was taught",
     "millnet_line": "MillNet for a line",
+    "millnet_line_large": "MillNet-large for a line",
     "pdmsnet": "PDMSNet",
 }
 FOREIGN = ("photographs", "drawn", "no steel", "clean")
