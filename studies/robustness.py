@@ -143,8 +143,9 @@ def _unknown(found: Mapping[str, Any]) -> list[str]:
         alarms = 100 * each["false_alarms_asked"]
         words = (
             f"{MODELS[name]}. Strange are pictures that are no steel (tiles of the photographs in scikit-image's "
-            "wheel, drawn textures), windows of 96x96 pixels outside the masks, mirrored, and those of a class that "
-            "the network was not trained on. Area under the ROC curve against the known test pictures, and the share "
+            "wheel, drawn textures), windows of 96x96 pixels outside the masks, mirrored"
+            + (", and those of a class that the network was not trained on" if left_out else "")
+            + ". Area under the ROC curve against the known test pictures, and the share "
             f"caught at {alarms:g} % false alarms; the threshold comes from the pictures that networks of all six "
             f"classes held out in the other folds. `python studies/unknown.py {name} {name}`."
         )
