@@ -30,8 +30,8 @@ MADE_FOR_A_SIZE = ("effnet", "ilcs")
 OURS = "millnet*"
 AS_SHIPPED = [OURS, "pdmsnet"]
 """Networks whose files compute all that a shipped one does; the others only compute what they must."""
-CAPPED = "millnet"
-"""The one whose shipped weights have a cap in their layers."""
+CAPPED = ("millnet", "millnet_large")
+"""Those whose shipped weights have a cap in their layers."""
 
 
 def path_of(folder: Path, variant: Variant) -> Path:
@@ -63,7 +63,7 @@ def count(network: str, size: int) -> Counted:
 def _make(network: str, size: int, in_chans: int) -> nn.Module:
     torch.manual_seed(0)
     options: dict[str, Any] = {"img_size": size} if network in MADE_FOR_A_SIZE else {}
-    options |= {"cap": CAP} if network == CAPPED else {}
+    options |= {"cap": CAP} if network in CAPPED else {}
     return make(Network(network, network, options, {}, {}), size, len(CLASSES), in_chans)
 
 

@@ -21,8 +21,8 @@ PAGE, PLOTS = DOCS / "robustness.md", DOCS / "robustness"
 MODELS = {
     "millnet_24_taught": "MillNet",
     "millnet": "MillNet before it was taught",
-    "millnet_line": "MillNet for a line",
-    "millnet_line_large": "MillNet-large for a line",
+    "millnet_line_large": "MillNet for a line",
+    "millnet_line": "MillNet-24 for a line",
     "pdmsnet": "PDMSNet",
 }
 FOREIGN = ("photographs", "drawn", "no steel", "clean")

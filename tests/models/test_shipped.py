@@ -16,7 +16,7 @@ from steelsight.records import UNKNOWN
 from steelsight.runtime.classifier import shipped
 
 MEGABYTE = 1_000_000
-TAGS = {"millnet-neu": "millnet.neu", "millnet-line-neu": "millnet.neu_line", "pdmsnet-neu": "pdmsnet.neu"}
+TAGS = {"millnet-neu": "millnet.neu", "millnet-line-neu": "millnet_large.neu_line", "pdmsnet-neu": "pdmsnet.neu"}
 """What timm calls the weights of a shipped model."""
 
 

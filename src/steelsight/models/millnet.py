@@ -127,9 +127,8 @@ default_cfgs = generate_default_cfgs(
     {
         "millnet_small.untrained": _cfg(),
         "millnet.neu": _cfg(file=weights_file("millnet-neu")),
-        "millnet.neu_line": _cfg(file=weights_file("millnet-line-neu")),
         "millnet_steady.untrained": _cfg(),
-        "millnet_large.untrained": _cfg(),
+        "millnet_large.neu_line": _cfg(file=weights_file("millnet-line-neu")),
     }
 )
 
@@ -159,5 +158,5 @@ def millnet_steady(pretrained: bool = False, **kwargs: Any) -> MillNet:
 
 @register_model
 def millnet_large(pretrained: bool = False, **kwargs: Any) -> MillNet:
-    """90,950 parameters, 22.5 M MACs with one channel at 200 pixels."""
-    return _create("millnet_large", pretrained, LARGE, kwargs)
+    """90,950 parameters, 22.5 M MACs with one channel at 200 pixels. Pretrained, for a line, it has its cap."""
+    return _create("millnet_large", pretrained, LARGE, {"cap": CAP if pretrained else 0.0, **kwargs})
