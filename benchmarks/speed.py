@@ -74,6 +74,7 @@ def measure(networks: Networks, known: Sequence[Accuracy], plan: Plan, out: Path
     speed.accuracies = list(known)
     speed.save(out)
     if len(speed.sections) == min(2, cores()):
+        print(f"{out} holds all of it; delete the file to measure anew.", flush=True)
         return speed
     with tempfile.TemporaryDirectory() as place:
         print("Makes the files.", flush=True)
