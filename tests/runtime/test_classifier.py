@@ -74,6 +74,7 @@ def test_what_cannot_be_read_is_answered_in_its_place(
     bad = answers[1]
     assert (bad.label, bad.confidence, dict(bad.scores), bad.regions) == (None, None, {}, ())
     assert "text.jpg" in (bad.error or "")
+    assert classifier.predict(tmp_path / "text.jpg") == [bad]
 
 
 def test_clean_steel_has_no_regions(classifier: Classifier, paths: list[Path]) -> None:

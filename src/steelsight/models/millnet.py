@@ -134,7 +134,8 @@ default_cfgs = generate_default_cfgs(
 
 
 def _create(variant: str, pretrained: bool, layers: Sequence[Sequence[int]], changes: dict[str, Any]) -> MillNet:
-    return build_model_with_cfg(MillNet, variant, pretrained, **{"layers": layers, **changes})
+    cap = CAP if pretrained else 0.0
+    return build_model_with_cfg(MillNet, variant, pretrained, **{"layers": layers, "cap": cap, **changes})
 
 
 @register_model
@@ -146,7 +147,7 @@ def millnet_small(pretrained: bool = False, **kwargs: Any) -> MillNet:
 @register_model
 def millnet(pretrained: bool = False, **kwargs: Any) -> MillNet:
     """30,102 parameters, 29,942 in the file; 9.8 M MACs with one channel at 200 pixels. Pretrained it has its cap."""
-    return _create("millnet", pretrained, MIDDLE, {"cap": CAP if pretrained else 0.0, **kwargs})
+    return _create("millnet", pretrained, MIDDLE, kwargs)
 
 
 @register_model
@@ -159,4 +160,4 @@ def millnet_steady(pretrained: bool = False, **kwargs: Any) -> MillNet:
 @register_model
 def millnet_large(pretrained: bool = False, **kwargs: Any) -> MillNet:
     """90,950 parameters, 22.5 M MACs with one channel at 200 pixels. Pretrained, for a line, it has its cap."""
-    return _create("millnet_large", pretrained, LARGE, {"cap": CAP if pretrained else 0.0, **kwargs})
+    return _create("millnet_large", pretrained, LARGE, kwargs)
