@@ -20,8 +20,8 @@ from steelsight.models.millnet import CAP
 from steelsight.models.strangeness import Strangeness
 from steelsight.records import Card, Sample
 from steelsight.training.export import export
-from steelsight.training.familiar import DIRECTIONS
 from steelsight.training.pictures import Pictures
+from steelsight.training.recipe import DIRECTIONS
 from steelsight.training.reduce import reduce
 
 PRODUCTS: Rule = {kind: rule[kind] for kind, rule in ((nn.Conv2d, PAPER_1), (nn.Linear, PAPER_2))}

@@ -31,12 +31,13 @@ def again(cells: Path, data: Path, boxes: bool) -> None:
     assigned, _ = foldfile.match_samples(samples, root, cells / on_disk.FOLDS)
     for cell in on_disk.done(cells):
         card = load(cell.folder).card
-        network = create_network(recipes.load(cell.folder / "recipe.yaml"), len(card.classes))
+        recipe = recipes.load(cell.folder / "recipe.yaml")
+        network = create_network(recipe, len(card.classes))
         held = torch.load(cell.folder / CHECKPOINT, map_location="cpu", weights_only=True)
         network.load_state_dict(held["best_weights"])
         apart = {cell.fold, foldfile.UNUSED}
         training = [sample for sample, entry in zip(samples, assigned, strict=True) if entry.fold not in apart]
-        strangeness = familiarity(network, training, card.classes, card.size[0])
+        strangeness = familiarity(network, training, card.classes, recipe)
         where = learned_from_boxes(network, training, card.classes, card.size[0])
         export(network, card, cell.folder / RUN_FILE, Pictures(samples), strangeness, where)
         print(cell.folder, flush=True)

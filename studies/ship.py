@@ -30,6 +30,7 @@ from steelsight.training.export import export, write_card
 from steelsight.training.familiar import as_it_is, calibrated, changed_roughly, familiarity, held_out_by_cells
 from steelsight.training.fit import CHECKPOINT
 from steelsight.training.pictures import Pictures
+from steelsight.training.study import recipe_of
 
 STUDIES = Path(__file__).parent
 WEIGHTS = STUDIES.parent / "src" / "steelsight" / "weights"
@@ -47,13 +48,15 @@ def take_run(name: str, run: Path) -> None:
     save_file(weights, WEIGHTS / f"{name}.safetensors")
 
 
-def export_again(name: str, data: Path) -> None:
-    """The file anew, from the weights in the package."""
+def export_again(name: str, study: str, data: Path) -> None:
+    """The file anew, from the weights in the package and by the recipe of its siblings."""
+    asked = studies.load(STUDIES, study)
+    recipe = recipe_of(STUDIES, asked, asked.networks[0])
     card = load(WEIGHTS / f"{name}.onnx").card
     network = timm.create_model(card.model, pretrained=True, num_classes=len(card.classes), in_chans=1)
     network.load_state_dict(load_file(WEIGHTS / f"{name}.safetensors"))
     grey, samples = GreyNetwork(network, 1), with_boxes(catalog.read(data).samples, data)
-    strangeness = familiarity(grey, samples, card.classes, card.size[0])
+    strangeness = familiarity(grey, samples, card.classes, recipe)
     boxes = learned_from_boxes(grey, samples, card.classes, card.size[0])
     export(grey, card, WEIGHTS / f"{name}.onnx", Pictures(samples), strangeness, boxes)
 
@@ -109,7 +112,7 @@ if __name__ == "__main__":
     if asked.run:
         take_run(asked.name, asked.run)
     if asked.again:
-        export_again(asked.name, asked.again)
+        export_again(asked.name, asked.study, asked.again)
     if asked.cells:
         calibrate(asked.name, *asked.cells)
     write_scores(asked.name, asked.study)

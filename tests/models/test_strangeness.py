@@ -30,6 +30,24 @@ def test_is_the_distance_from_the_nearest_class_in_its_own_spread() -> None:
     np.testing.assert_allclose(found, np.array(nearest) / np.sqrt(5), rtol=1e-4)
 
 
+def test_what_the_distances_say_is_worth_less_of_a_strange_picture() -> None:
+    centres = torch.tensor([[0.0, 0.0], [4.0, 0.0]])
+    made = Strangeness(torch.eye(2), centres, torch.eye(2).expand(2, 2, 2) / 2, likeness=3.0)
+    logits, points = torch.tensor([[0.5, 1.5]] * 2), torch.tensor([[1.0, 0.0], [-4.0, 0.0]])
+    found, strangeness = made.judged(logits, points)
+    np.testing.assert_allclose(made.distances(points), [[1, 3], [4, 8]], rtol=1e-6)
+    np.testing.assert_allclose(strangeness, [1, 4], rtol=1e-6)
+    np.testing.assert_allclose(found, [[0.5 - 3, 1.5 - 9], [0.5 - 12 / 16, 1.5 - 24 / 16]], rtol=1e-6)
+
+
+def test_without_a_say_the_logits_are_the_networks_own() -> None:
+    made = Strangeness(torch.eye(2), torch.zeros(3, 2), torch.eye(2).expand(3, 2, 2))
+    logits, points = torch.randn(5, 3), torch.randn(5, 2)
+    found, strangeness = made.judged(logits, points)
+    assert torch.equal(found, logits)
+    assert torch.equal(strangeness, made(points))
+
+
 def test_is_about_one_for_what_is_known() -> None:
     spread = spread_of(40)
     known = RNG.multivariate_normal(np.zeros(40), spread, 500)

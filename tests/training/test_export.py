@@ -49,6 +49,24 @@ def test_averages_over_places_are_pools(pictures: Pictures, tmp_path: Path) -> N
     assert {each.name for each in graph.initializer} <= used
 
 
+def test_what_a_picture_is_like_has_its_say_in_the_file(pictures: Pictures, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = GreyNetwork(timm.create_model("millnet", num_classes=4, in_chans=1), 1).eval()
+    pixels = torch.randint(256, (3, 1, 64, 64), dtype=torch.uint8)
+    with torch.no_grad():
+        own, _, levels = network.with_levels(pixels.float() / 255)
+    features = looks(levels)
+    spreads = torch.eye(3).expand(4, 3, 3)
+    strangeness = Strangeness(torch.randn(features.shape[1], 3), torch.randn(4, 3), spreads, likeness=2.0)
+    export(network, Card("millnet", CLASSES, (64, 64)), tmp_path / "model.onnx", pictures, strangeness)
+    found = steelsight.load(tmp_path / "model.onnx").output(list(pixels[:, 0].numpy()))
+    expected, strange = strangeness.judged(own, features)
+    assert not torch.allclose(expected, own, atol=0.1)
+    np.testing.assert_allclose(found.logits, expected, atol=1e-4, rtol=1e-4)
+    np.testing.assert_allclose(found.strangeness, strange, atol=1e-4, rtol=1e-4)
+    np.testing.assert_allclose(found.class_maps.mean((2, 3)), own, atol=1e-4)  # a place has no say of that kind
+
+
 def test_a_picture_whose_bright_column_looks_dead_once_it_is_small_is_no_reason_to_refuse(tmp_path: Path) -> None:
     grey = np.random.default_rng(0).integers(0, 50, (200, 200), dtype=np.uint8)
     bright = np.arange(200) % 50 < 22
@@ -164,12 +182,15 @@ def test_a_file_that_decides_otherwise_is_not_kept(pictures: Pictures, tmp_path:
 def test_a_map_that_does_not_average_to_the_logits_is_not_kept(
     pictures: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    network = GreyNetwork(_Moody(True), 1)
-    monkeypatch.setattr(
-        network, "with_levels", lambda grey: (network(grey), network.network.forward_map(grey) + 1, [grey])
-    )
+    as_it_is = GreyNetwork.with_levels
+
+    def off(network: GreyNetwork, grey: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
+        logits, class_map, levels = as_it_is(network, grey)
+        return logits, class_map + 1, levels
+
+    monkeypatch.setattr(GreyNetwork, "with_levels", off)
     with pytest.raises(SteelsightError, match="average"):
-        export(network, Card("moody", CLASSES, (64, 64)), tmp_path / "model.onnx", pictures)
+        export(GreyNetwork(_Moody(True), 1), Card("moody", CLASSES, (64, 64)), tmp_path / "model.onnx", pictures)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -19,7 +19,6 @@ from steelsight.runtime.classifier import CANDIDATE_SHARE, FURTHER, STRANGENESS,
 from steelsight.runtime.confidence import DOUBT
 from steelsight.training.export import export
 from steelsight.training.familiar import (
-    DIRECTIONS,
     ROUGH_WEIGHT,
     HeldOut,
     calibrated,
@@ -31,9 +30,11 @@ from steelsight.training.familiar import (
 )
 from steelsight.training.fit import create_network
 from steelsight.training.pictures import Pictures
+from steelsight.training.recipe import DIRECTIONS, Stage
 from tests.drawn import CLASSES, quick
 
 SIZE = 64
+RECIPE = quick(stages=(Stage(1, SIZE),))
 
 
 @pytest.fixture(scope="module")
@@ -44,13 +45,13 @@ def samples(drawn: Path) -> list[Sample]:
 @pytest.fixture(scope="module")
 def network() -> GreyNetwork:
     torch.manual_seed(0)
-    return create_network(quick(), len(CLASSES)).eval()
+    return create_network(RECIPE, len(CLASSES)).eval()
 
 
 @pytest.fixture(scope="module")
 def classifier(network: GreyNetwork, samples: list[Sample], tmp_path_factory: pytest.TempPathFactory) -> Classifier:
     path = tmp_path_factory.mktemp("file") / "model.onnx"
-    strangeness = familiarity(network, samples, CLASSES, SIZE)
+    strangeness = familiarity(network, samples, CLASSES, RECIPE)
     export(network, Card("millnet", CLASSES, (SIZE, SIZE)), path, Pictures(samples), strangeness)
     return load(path)
 
@@ -76,6 +77,7 @@ def test_classes_of_one_picture_and_features_that_never_vary_are_no_obstacle() -
     made = fitted(features, np.array([0] * 40 + [1]))
     assert made.directions.shape == (61, DIRECTIONS)
     assert torch.isfinite(made(torch.from_numpy(features).float())).all()
+    assert fitted(features, np.array([0] * 40 + [1]), count=7).directions.shape == (61, 7)
 
 
 def test_the_file_is_as_strange_as_the_network(
@@ -83,7 +85,7 @@ def test_the_file_is_as_strange_as_the_network(
 ) -> None:
     batch = Pictures(samples).batch(range(len(samples)), SIZE)
     with torch.no_grad():
-        expected = familiarity(network, samples, CLASSES, SIZE)(looks(network.with_levels(batch.float() / 255)[2]))
+        expected = familiarity(network, samples, CLASSES, RECIPE)(looks(network.with_levels(batch.float() / 255)[2]))
     np.testing.assert_allclose(classifier.output(list(batch[:, 0].numpy())).strangeness, expected, rtol=1e-3)
 
 

@@ -7,6 +7,7 @@ import logging
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import onnx
@@ -18,16 +19,24 @@ from steelsight import images
 from steelsight.models.field import field_of
 from steelsight.models.grey import GreyNetwork, fine, fold_to_grey, looks, take_bytes, told_by_boxes
 from steelsight.models.strangeness import Strangeness
-from steelsight.records import Card, SteelsightError
+from steelsight.records import Card, FloatArray, SteelsightError
 from steelsight.runtime import card as cards
 from steelsight.runtime.classifier import load
 from steelsight.runtime.engines import FEATURES, INSIDE, MAPS
 from steelsight.training.pictures import Pictures
 
 TOLERANCE = 1e-4
-"""Between the mean of the class map and the logits, relative to the largest logit."""
+"""Between class maps of a picture of another size, relative to the largest value."""
 ALIKE = 1e-3
-"""Between the logits of file and network, relative to the largest."""
+"""Between the logits of file and network, and the means of the class map, relative to the largest."""
+
+
+class _Expected(NamedTuple):
+    """What a file has to answer to pictures, both of shape (pictures, classes)."""
+
+    logits: FloatArray
+    averages: FloatArray
+    """Of the class map: the network's own logits, in which likeness has no say."""
 
 
 class _Graph(nn.Module):
@@ -40,11 +49,13 @@ class _Graph(nn.Module):
 
     def forward(self, grey: Tensor) -> dict[str, Tensor]:
         logits, class_map, levels = self.network.with_levels(grey.float())
-        side = grey.shape[2]
+        side, strangeness = grey.shape[2], None
+        if self.strangeness is not None:
+            logits, strangeness = self.strangeness.judged(logits, looks(levels))
         given = {
             "logits": logits,
             "class_map": class_map,
-            "strangeness": None if self.strangeness is None else self.strangeness(looks(levels)),
+            "strangeness": strangeness,
             FEATURES: fine(levels, side) if self.boxes is None else None,
             INSIDE: None if self.boxes is None else self.boxes(told_by_boxes(levels, side)),
         }
@@ -65,10 +76,10 @@ def export(
     else by the features themselves.
 
     Raises SteelsightError, and leaves no file, if one decision differs, logits do by more than rounding can, or a class
-    map's mean is not the logits.
+    map's mean is not the network's logits.
     """
     network = network.eval()
-    expected = _reference(network, pictures, card.size[0])
+    expected = _reference(network, strangeness, pictures, card.size[0])
     field = field_of(network)
     if field:
         card = replace(card, stride=field.stride, reach=field.reach)
@@ -155,25 +166,33 @@ def _pool_averages(graph: onnx.GraphProto) -> None:
 
 
 @torch.no_grad()
-def _reference(network: GreyNetwork, pictures: Pictures, size: int) -> Tensor:
-    return torch.cat([network(batch.float() / 255) for batch in _batches(pictures, size)])
+def _reference(network: GreyNetwork, strangeness: Strangeness | None, pictures: Pictures, size: int) -> _Expected:
+    answers = [_expected(network, strangeness, batch.float() / 255) for batch in _batches(pictures, size)]
+    return _Expected(*(torch.cat(part).numpy() for part in zip(*answers, strict=True)))
 
 
-def _verify(path: Path, pictures: Pictures, expected: Tensor) -> float:
+def _expected(network: GreyNetwork, strangeness: Strangeness | None, grey: Tensor) -> tuple[Tensor, Tensor]:
+    logits = network(grey)
+    if strangeness is None or not strangeness.likeness:
+        return logits, logits
+    return strangeness.judged(logits, looks(network.with_levels(grey)[2]))[0], logits
+
+
+def _verify(path: Path, pictures: Pictures, expected: _Expected) -> float:
     classifier = load(path)
     greys = [batch[:, 0].numpy() for batch in _batches(pictures, classifier.card.size[0])]
     answers = [classifier.logits(list(batch)) for batch in greys]
     logits = np.concatenate([logits for logits, _ in answers])
     averages = np.concatenate([maps.mean((2, 3)) for _, maps in answers])
     scale = max(1.0, float(np.abs(logits).max()))
-    if np.abs(averages - logits).max() > TOLERANCE * scale:
-        raise SteelsightError("The exported class map does not average to the logits; the file was not kept.")
-    changed = int((logits.argmax(1) != expected.argmax(1).numpy()).sum())
+    changed = int((logits.argmax(1) != expected.logits.argmax(1)).sum())
     if changed:
         raise SteelsightError(f"The exported file decides {changed} pictures differently; it was not kept.")
-    difference = float(np.abs(logits - expected.numpy()).max())
+    difference = float(np.abs(logits - expected.logits).max())
     if difference > ALIKE * scale:
         raise SteelsightError(f"The exported file's logits differ by up to {difference:.2g}; it was not kept.")
+    if np.abs(averages - expected.averages).max() > ALIKE * scale:
+        raise SteelsightError("The exported class map does not average to the network's logits; the file was not kept.")
     return difference
 
 

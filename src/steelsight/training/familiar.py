@@ -24,7 +24,7 @@ from steelsight.runtime.confidence import DOUBT, doubt
 from steelsight.runtime.regions import lead_of_another
 from steelsight.training.augment import augment
 from steelsight.training.levels import BATCH, from_levels
-from steelsight.training.recipe import Augmentation
+from steelsight.training.recipe import DIRECTIONS, Augmentation, Recipe
 
 FALSE_ALARMS = 0.01
 """Share of pictures of known classes that may be called unknown."""
@@ -32,9 +32,8 @@ FALSELY_FURTHER = 0.02
 """Share of pictures of one class that may be said to show another one as well."""
 COVERAGE = 0.99
 """Share of pictures whose true class is to be among the candidates."""
-DIRECTIONS = 48
-ENOUGH = 2 * DIRECTIONS
-"""Pictures of a class that tell its spread; one with fewer borrows from all classes."""
+ENOUGH = 2
+"""Pictures of a class for each direction that tell its spread; one with fewer borrows from all classes."""
 POWERS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
 """Of the strangeness, by which a picture may be judged less surely."""
 ROUGH_WEIGHT = 0.1
@@ -86,35 +85,41 @@ class HeldOut:
     """How far a class but the best leads at most on the class map (`runtime.regions.lead_of_another`)."""
 
 
-def familiarity(network: GreyNetwork, training: Sequence[Sample], classes: Sequence[str], size: int) -> Strangeness:
-    """Where the training pictures of each class lie in the network's features, and how widely."""
-    features = from_levels(network, training, size, looks).double().numpy()
-    return fitted(features, _numbers(training, classes))
+def familiarity(
+    network: GreyNetwork, training: Sequence[Sample], classes: Sequence[str], recipe: Recipe
+) -> Strangeness:
+    """Where the training pictures of each class lie in the network's features, and how widely; with the say in the
+    class that the recipe gives it."""
+    features = from_levels(network, training, recipe.size, looks).double().numpy()
+    return fitted(features, _numbers(training, classes), recipe.directions, recipe.likeness)
 
 
-def fitted(features: Floats, numbers: npt.NDArray[np.int64]) -> Strangeness:
+def fitted(
+    features: Floats, numbers: npt.NDArray[np.int64], count: int = DIRECTIONS, likeness: float = 0.0
+) -> Strangeness:
     """Features of training pictures, (pictures, features), and the numbers of their classes -> what is familiar.
 
-    Looked at are the DIRECTIONS in which the pictures differ most, each feature in its own deviation. A class of few
-    pictures borrows its spread from all classes.
+    Looked at are so many directions in which the pictures differ most, each feature in its own deviation. A class of
+    few pictures borrows its spread from all classes.
     """
     deviation = features.std(0)
     scaled = features / np.where(deviation > 0, deviation, 1)
     _, principal = np.linalg.eigh(np.cov(scaled.T))
-    directions = (principal / np.where(deviation > 0, deviation, 1)[:, None])[:, -DIRECTIONS:]
-    along = features @ directions
-    parts = [along[numbers == number] for number in range(int(numbers.max()) + 1)]
+    directions = (principal / np.where(deviation > 0, deviation, 1)[:, None])[:, -count:]
+    placed = features @ directions
+    parts = [placed[numbers == number] for number in range(int(numbers.max()) + 1)]
     centres = np.stack([part.mean(0) for part in parts])
-    common = ledoit_wolf(along - centres[numbers], assume_centered=True)[0]
+    common = ledoit_wolf(placed - centres[numbers], assume_centered=True)[0]
     spreads = [_spread(part - centre, common) for part, centre in zip(parts, centres, strict=True)]
     least = np.eye(len(common)) * (1e-6 * np.trace(common) / len(common) + 1e-12)
-    return Strangeness(*(torch.from_numpy(value) for value in (directions, centres, np.stack(spreads) + least)))
+    along, middles, wide = (torch.from_numpy(value) for value in (directions, centres, np.stack(spreads) + least))
+    return Strangeness(along, middles, wide, likeness)
 
 
 def _spread(away: Floats, common: Floats) -> Floats:
     """The covariance of a class from how far its pictures are from its centre; of few pictures with that of all."""
     own = ledoit_wolf(away, assume_centered=True)[0] if len(away) > 1 else np.zeros_like(common)
-    share = min(1.0, len(away) / ENOUGH)
+    share = min(1.0, len(away) / (ENOUGH * away.shape[1]))
     return np.asarray(share * own + (1 - share) * common)
 
 

@@ -11,6 +11,9 @@ import yaml
 
 from steelsight.records import SteelsightError
 
+DIRECTIONS = 48
+"""In which a file knows what training pictures look like, where the recipe does not say."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stage:
@@ -105,6 +108,11 @@ class Recipe:
     teachers: int = 1
     """How many such networks, each with the next seed: what they answer in the mean is learned. Runs whose seeds are
     neighbours share teachers, unless the teacher has a seed of its own."""
+    directions: int = DIRECTIONS
+    """In so many the file knows what the training pictures look like to the network, and so what is strange."""
+    likeness: float = 0.0
+    """What that has to say of the class: logits a class loses for each unit that a picture is away from it, as
+    `models.strangeness` says; 0: nothing."""
     augmentation: Augmentation = Augmentation()
     precision: str = "auto"
     """`bf16-mixed`, `32-true`, or `auto`: bf16 where the processor has it."""
@@ -137,8 +145,8 @@ class Recipe:
         return replace(self, stages=tuple(stages))
 
 
-OF_BOTH = frozenset({"clean_windows", "precision", "teacher", "teachers", "validation_share"})
-"""What a teacher has not got by itself: it sees the pictures that its pupil sees."""
+OF_BOTH = frozenset({"clean_windows", "directions", "likeness", "precision", "teacher", "teachers", "validation_share"})
+"""What a teacher has not got by itself: it sees the pictures that its pupil sees, and answers by itself."""
 FACTORS = ("scale", "gain", "gamma", "aspect")
 """Names of the augmentation that 1 switches off."""
 PRECISIONS = ("auto", "bf16-mixed", "32-true")
@@ -259,6 +267,8 @@ def _check(recipe: Recipe, where: str) -> None:
         "average_decay: give a share from 0 to 1": not 0 <= recipe.average_decay < 1,
         "validation_share: give a share from 0 to 0.5": not 0 <= recipe.validation_share <= 0.5,
         "clean_windows: give 0, or 16 or more pixels": recipe.clean_windows != 0 and recipe.clean_windows < 16,
+        "directions: give 1 or more": recipe.directions < 1,
+        "likeness: give a number from 0 to 100": not 0 <= recipe.likeness <= 100,
         "teachers: give 1 or more": recipe.teachers < 1,
         "teachers: there is no teacher; say what it is by teacher": recipe.teachers > 1 and not recipe.teacher,
         f"precision: give one of {', '.join(PRECISIONS)}": recipe.precision not in PRECISIONS,

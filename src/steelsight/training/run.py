@@ -160,7 +160,7 @@ def _finish(fitted: Fitted, parts: Parts, recipe: Recipe, out: Path, learned_fro
     """Exports, then scores the file itself: what is reported is what will run."""
     card = _card(fitted, parts, recipe, learned_from)
     everything = Pictures([*parts.training, *parts.validation, *parts.test])
-    strangeness = familiarity(fitted.network, parts.training, parts.classes, recipe.size)
+    strangeness = familiarity(fitted.network, parts.training, parts.classes, recipe)
     boxes = learned_from_boxes(fitted.network, parts.training, parts.classes, recipe.size)
     difference = export(fitted.network, card, out / RUN_FILE, everything, strangeness, boxes)
     if parts.validation:
