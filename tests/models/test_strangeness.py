@@ -37,7 +37,15 @@ def test_what_the_distances_say_is_worth_less_of_a_strange_picture() -> None:
     found, strangeness = made.judged(logits, points)
     np.testing.assert_allclose(made.distances(points), [[1, 3], [4, 8]], rtol=1e-6)
     np.testing.assert_allclose(strangeness, [1, 4], rtol=1e-6)
-    np.testing.assert_allclose(found, [[0.5 - 3, 1.5 - 9], [0.5 - 12 / 16, 1.5 - 24 / 16]], rtol=1e-6)
+    said = 3 * np.log([[1, 3], [4, 8]]) / [[1], [16]]
+    np.testing.assert_allclose(found, np.array([[0.5, 1.5]]) - said, rtol=1e-6)
+
+
+def test_a_picture_at_the_middle_of_a_class_is_no_obstacle() -> None:
+    made = Strangeness(torch.eye(2), torch.tensor([[0.0, 0.0], [4.0, 0.0]]), torch.eye(2).expand(2, 2, 2), likeness=3.0)
+    found, _ = made.judged(torch.zeros(1, 2), torch.zeros(1, 2))
+    assert torch.isfinite(found).all()
+    assert found.argmax() == 0
 
 
 def test_without_a_say_the_logits_are_the_networks_own() -> None:

@@ -12,13 +12,16 @@ from torch import Tensor, nn
 
 __all__ = ["Strangeness"]
 
+NEAR = 1e-3
+"""A distance below which nothing is nearer."""
+
 
 class Strangeness(nn.Module):
     """Features (batch, features) -> distance from the nearest class, (batch,), about 1 for pictures like those learned.
 
     directions: what of the features is looked at, (features, directions). centres: the mean of each class along them,
     (classes, directions). spreads: their covariance in each class, (classes, directions, directions). likeness: how
-    many logits a class loses for each unit that a picture is away from it; see `judged`.
+    many logits a class gains by being e times nearer; see `judged`.
     """
 
     directions: Tensor
@@ -43,11 +46,12 @@ class Strangeness(nn.Module):
 
         What the features of a picture are like is told without the network's last layers, which err on other pictures.
         The stranger a picture is, the less that is worth: by the square of its strangeness where that is above 1.
+        Logarithms, as in the likelihood of a heavy-tailed distribution, are no surer than the network is.
         """
         distances = self.distances(features)
         nearest = distances.amin(1, keepdim=True)
         if self.likeness:
-            trusted = distances / (nearest * nearest).clamp(min=1)
+            trusted = distances.clamp(min=NEAR).log() / (nearest * nearest).clamp(min=1)
             logits = torch.addmm(logits, trusted, -self.likeness * torch.eye(logits.shape[1]))
         return logits, nearest.squeeze(1)
 

@@ -111,8 +111,8 @@ class Recipe:
     directions: int = DIRECTIONS
     """In so many the file knows what the training pictures look like to the network, and so what is strange."""
     likeness: float = 0.0
-    """What that has to say of the class: logits a class loses for each unit that a picture is away from it, as
-    `models.strangeness` says; 0: nothing."""
+    """What that has to say of the class: logits that a class gains by being e times nearer, as `models.strangeness`
+    says; 0: nothing."""
     augmentation: Augmentation = Augmentation()
     precision: str = "auto"
     """`bf16-mixed`, `32-true`, or `auto`: bf16 where the processor has it."""
