@@ -11,6 +11,7 @@ import torch
 from rich.console import Console
 
 import steelsight
+from steelsight import images
 from steelsight.data import catalog, foldfile, splits
 from steelsight.data.naming import names_of
 from steelsight.records import SteelsightError
@@ -83,6 +84,19 @@ def test_a_folder_with_boxes_teaches_where_and_the_run_says_what_regions_are_fou
 
 class Killed(BaseException):
     pass
+
+
+def test_what_a_picture_is_like_has_its_say_by_the_recipe_alone(tmp_path: Path) -> None:
+    draw(tmp_path / "steel")
+    for name, likeness in (("without", 0.0), ("with", 2.0)):
+        train(tmp_path / "steel", quick(directions=5, likeness=likeness), tmp_path / name, QUIET)
+    picture = next((tmp_path / "steel" / "IMAGES").glob("*.png"))
+    (own, its_map), (said, same_map) = (
+        steelsight.load(tmp_path / name).logits([images.decode(picture)]) for name in ("without", "with")
+    )
+    np.testing.assert_allclose(its_map, same_map, atol=1e-5)
+    np.testing.assert_allclose(its_map.mean((2, 3)), own, atol=1e-4)
+    assert np.abs(said - own).max() > 0.1
 
 
 @pytest.mark.parametrize("epochs", [0, 2, 4])
