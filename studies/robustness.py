@@ -20,7 +20,7 @@ RESULTS, DOCS = ROOT / "studies" / "results", ROOT / "docs"
 PAGE, PLOTS = DOCS / "robustness.md", DOCS / "robustness"
 MODELS = {
     "millnet_24_taught": "MillNet",
-    "millnet_likeness": "MillNet to be, faster and with likeness",
+    "millnet_likeness": "MillNet with likeness",
     "millnet": "MillNet before it was taught",
     "millnet_line_large": "MillNet for a line",
     "millnet_line": "MillNet-24 for a line",
