@@ -36,6 +36,7 @@ def test_a_card_survives_the_way_through_json() -> None:
         {"temperature": 1e-300},
         {"thresholds": {"doubt": 4000}},
         {"thresholds": {"doubt": -1}},
+        {"thresholds": {"map_temperature": 0}},
         {"thresholds": {"strangeness": 10**400}},
         {"thresholds": {"region": "a"}},
         {"scores": []},

@@ -13,6 +13,7 @@ import steelsight
 from steelsight.records import Card, SteelsightError
 from steelsight.runtime import scanning
 from steelsight.runtime.classifier import Classifier, load
+from steelsight.runtime.confidence import MAP_TEMPERATURE
 from steelsight.runtime.engines import Output
 
 CARD = Card("drawn", ("left", "right"), (32, 32), stride=8, reach=8)
@@ -90,6 +91,16 @@ def test_the_hotter_the_less_sure_are_regions() -> None:
         for each in (100.0, 300.0)
     )
     assert cool > hot
+
+
+def test_where_the_map_has_a_temperature_of_its_own_a_strip_is_judged_by_it() -> None:
+    strip = np.zeros((64, 400), np.uint8)
+    strip[:, :200] = 255
+    own = replace(CARD, temperature=100.0, thresholds={MAP_TEMPERATURE: 300.0})
+    assert (
+        scanning.scan(by_half, strip, own).regions
+        == scanning.scan(by_half, strip, replace(CARD, temperature=300.0)).regions
+    )
 
 
 def test_clean_steel_has_no_region() -> None:

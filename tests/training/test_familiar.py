@@ -12,11 +12,11 @@ from scipy.special import softmax
 
 from steelsight import images
 from steelsight.data import catalog
-from steelsight.evaluation.calibration import log_loss
+from steelsight.evaluation.calibration import log_loss, temperature
 from steelsight.models.grey import GreyNetwork, looks
 from steelsight.records import UNKNOWN, Card, Sample
 from steelsight.runtime.classifier import CANDIDATE_SHARE, FURTHER, STRANGENESS, Classifier, load
-from steelsight.runtime.confidence import DOUBT
+from steelsight.runtime.confidence import DOUBT, MAP_TEMPERATURE
 from steelsight.training.export import export
 from steelsight.training.familiar import (
     ROUGH_WEIGHT,
@@ -26,6 +26,7 @@ from steelsight.training.familiar import (
     familiarity,
     fitted,
     held_out,
+    together,
     warmth_for,
 )
 from steelsight.training.fit import create_network
@@ -137,6 +138,18 @@ def test_a_picture_is_changed_roughly_in_one_way(samples: list[Sample]) -> None:
     assert not np.array_equal(once, other)
 
 
+@pytest.mark.parametrize("likeness", [0.0, 5.0])
+def test_the_means_of_the_map_are_kept_where_likeness_has_a_say(
+    network: GreyNetwork, samples: list[Sample], tmp_path: Path, likeness: float
+) -> None:
+    say = familiarity(network, samples, CLASSES, replace(RECIPE, likeness=likeness))
+    export(network, Card("millnet", CLASSES, (SIZE, SIZE)), tmp_path / "model.onnx", Pictures(samples), say)
+    found = held_out(load(tmp_path / "model.onnx"), samples)
+    assert (found.map_means is not None) == bool(likeness)
+    twice = together([found, found])
+    assert twice.map_means is None or len(twice.map_means) == 2 * len(samples)
+
+
 def test_a_strange_picture_is_unknown_and_keeps_its_scores(classifier: Classifier, samples: list[Sample]) -> None:
     known = held_out(classifier, samples).strangeness
     judge = classifier.with_card(replace(classifier.card, thresholds={STRANGENESS: float(known.max())}))
@@ -158,6 +171,11 @@ def test_thresholds_come_from_the_held_out_pictures() -> None:
     card = calibrated(Card("x", CLASSES, (64, 64)), found, found)
     assert card.temperature != 1
     assert set(card.thresholds) - {DOUBT} == {STRANGENESS, CANDIDATE_SHARE, FURTHER}
+    with_say = replace(found, map_means=logits / 5)
+    thresholds = calibrated(Card("x", CLASSES, (64, 64)), with_say, with_say).thresholds
+    without = calibrated(Card("x", CLASSES, (64, 64)), replace(found, strangeness=np.zeros(400, np.float32)), found)
+    assert thresholds[MAP_TEMPERATURE] == pytest.approx(temperature(logits, truth) / 5, rel=1e-2)
+    assert MAP_TEMPERATURE not in without.thresholds
     few = HeldOut(logits[:20], truth[:20], *np.ones((2, 20), np.float32))
     assert not calibrated(Card("x", CLASSES, (64, 64)), few, few).thresholds
 

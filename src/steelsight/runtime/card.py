@@ -8,7 +8,7 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from steelsight.records import Card, SteelsightError
-from steelsight.runtime.confidence import DOUBT
+from steelsight.runtime.confidence import DOUBT, MAP_TEMPERATURE
 
 KEY = "steelsight"
 FORMAT = 1
@@ -76,7 +76,11 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "classes": lambda value: _is_list(_is_text, 2, MAX_CLASSES)(value) and len(set(value)) == len(value),
     "size": _is_list(_is_side, 2, 2),
     "temperature": lambda value: _is_number(value) and value >= 1 / LARGEST,
-    "thresholds": lambda value: _is_mapping(_is_number)(value) and 0 <= value.get(DOUBT, 0) <= MOST_DOUBT,
+    "thresholds": lambda value: (
+        _is_mapping(_is_number)(value)
+        and 0 <= value.get(DOUBT, 0) <= MOST_DOUBT
+        and value.get(MAP_TEMPERATURE, 1) >= 1 / LARGEST
+    ),
     "protocol": _is_text,
     "scores": _is_mapping(_is_number),
     "licence": _is_text,

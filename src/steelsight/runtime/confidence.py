@@ -12,6 +12,10 @@ from steelsight.records import Card, FloatArray
 DOUBT = "doubt"
 """On the card: the power of the strangeness by which a picture is judged less surely; see `doubt`."""
 
+MAP_TEMPERATURE = "map_temperature"
+"""On the card: what the class map is divided by, where it is another than the card's temperature: where what a whole
+picture is like has a say in its logits, which no place of the map has."""
+
 
 def warmth_of(card: Card, strangeness: float | None) -> float:
     """What the logits of a picture are divided by: the card's temperature, more for one that is strange."""

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from steelsight.records import CLEAN, Card, FloatArray, GreyImage, Region, Scan, SteelsightError
 from steelsight.runtime import regions
-from steelsight.runtime.confidence import shares_of_many
+from steelsight.runtime.confidence import MAP_TEMPERATURE, shares_of_many
 from steelsight.runtime.engines import Batch, Output
 
 SIDE = 2000
@@ -95,7 +95,8 @@ def find(class_map: FloatArray, card: Card, size: tuple[int, int]) -> tuple[Regi
     """Regions of the places around which a picture of the model's own size would get the same label."""
     windows = window_means(class_map, (card.size[0] // card.stride, card.size[1] // card.stride))
     classes, height, width = windows.shape
-    shares = shares_of_many(windows.reshape(classes, -1).T, card.temperature).reshape(height, width, classes)
+    temperature = card.thresholds.get(MAP_TEMPERATURE, card.temperature)
+    shares = shares_of_many(windows.reshape(classes, -1).T, temperature).reshape(height, width, classes)
     best, confidence = shares.argmax(axis=2), shares.max(axis=2)
     found = [
         regions.frame(places, (height, width), size, label, float(confidence[places].mean()))

@@ -20,7 +20,7 @@ from steelsight.models.grey import GreyNetwork, looks
 from steelsight.models.strangeness import Strangeness
 from steelsight.records import Card, FloatArray, GreyImage, Sample
 from steelsight.runtime.classifier import CANDIDATE_SHARE, FURTHER, STRANGENESS, Classifier, load
-from steelsight.runtime.confidence import DOUBT, doubt
+from steelsight.runtime.confidence import DOUBT, MAP_TEMPERATURE, doubt
 from steelsight.runtime.regions import lead_of_another
 from steelsight.training.augment import augment
 from steelsight.training.levels import BATCH, from_levels
@@ -30,6 +30,8 @@ FALSE_ALARMS = 0.01
 """Share of pictures of known classes that may be called unknown."""
 FALSELY_FURTHER = 0.02
 """Share of pictures of one class that may be said to show another one as well."""
+APART = 0.1
+"""Between logits and the means of the class map, where likeness has a say in the former."""
 COVERAGE = 0.99
 """Share of pictures whose true class is to be among the candidates."""
 ENOUGH = 2
@@ -83,6 +85,8 @@ class HeldOut:
     strangeness: FloatArray
     lead_of_another: FloatArray
     """How far a class but the best leads at most on the class map (`runtime.regions.lead_of_another`)."""
+    map_means: FloatArray | None = None
+    """Of the class map, shape (pictures, classes), where likeness has a say in the logits and these are others."""
 
 
 def familiarity(
@@ -138,16 +142,20 @@ def held_out(classifier: Classifier, samples: Sequence[Sample], change: Change =
 
     change: what is done first to each picture, given with its number.
     """
-    logits, strangeness, leads = [], [], list[float]()
+    logits, means, strangeness, leads = [], [], [], list[float]()
     for start in range(0, len(samples), BATCH):
         paths = [sample.path for sample in samples[start : start + BATCH]]
         output = classifier.output([change(images.decode(path), number) for number, path in enumerate(paths, start)])
         logits.append(output.logits)
+        means.append(output.class_maps.mean((2, 3)))
         strangeness.append(np.zeros(len(output.logits)) if output.strangeness is None else output.strangeness)
         best = output.logits.argmax(1)
         leads += [lead_of_another(each, number) for each, number in zip(output.class_maps, best, strict=True)]
     truth = _numbers(samples, classifier.classes)
-    return HeldOut(np.concatenate(logits), truth, np.concatenate(strangeness), np.array(leads, np.float32))
+    said, of_map = np.concatenate(logits), np.concatenate(means)
+    apart = np.abs(said - of_map).max() > APART
+    lead = np.array(leads, np.float32)
+    return HeldOut(said, truth, np.concatenate(strangeness), lead, of_map if apart else None)
 
 
 def held_out_by_cells(cells: Path, samples: Sequence[Sample], root: Path, change: Change = as_it_is) -> HeldOut:
@@ -167,11 +175,13 @@ def held_out_by_cells(cells: Path, samples: Sequence[Sample], root: Path, change
 
 def together(parts: Sequence[HeldOut]) -> HeldOut:
     """The answers of all parts, one after the other."""
+    means = [part.map_means for part in parts if part.map_means is not None]
     return HeldOut(
         np.concatenate([part.logits for part in parts]),
         np.concatenate([part.truth for part in parts]),
         np.concatenate([part.strangeness for part in parts]),
         np.concatenate([part.lead_of_another for part in parts]),
+        np.concatenate(means) if len(means) == len(parts) else None,
     )
 
 
@@ -187,6 +197,7 @@ def calibrated(card: Card, found: HeldOut, rough: HeldOut) -> Card:
         CANDIDATE_SHARE: candidate_share(shares, found.truth, COVERAGE),
         STRANGENESS: alarm_threshold(found.strangeness, FALSE_ALARMS),
         FURTHER: alarm_threshold(found.lead_of_another, FALSELY_FURTHER),
+        **_for_the_map(found, rough),
     }
     known = {name: value for name, value in thresholds.items() if np.isfinite(value) and value > 0}
     return replace(card, temperature=warmth.temperature, thresholds=known)
@@ -198,8 +209,7 @@ def warmth_for(found: HeldOut, rough: HeldOut) -> Warmth:
 
     Of pictures as they are a good network gets so few wrong that they alone allow any certainty.
     """
-    both = together([found, rough])
-    weights = np.repeat([1.0, ROUGH_WEIGHT], [len(found.truth), len(rough.truth)])
+    both, weights = together([found, rough]), _weights(found, rough)
 
     def best_at(power: float) -> Warmth:
         return Warmth(temperature(both.logits / Warmth(1.0, power).of(both.strangeness), both.truth, weights), power)
@@ -208,6 +218,19 @@ def warmth_for(found: HeldOut, rough: HeldOut) -> Warmth:
         return log_loss(both.logits / warmth.of(both.strangeness), both.truth, weights)
 
     return min(map(best_at, POWERS), key=loss)
+
+
+def _for_the_map(found: HeldOut, rough: HeldOut) -> dict[str, float]:
+    """The class map's own temperature, found as the logits' is, where these are others."""
+    both = together([found, rough])
+    if both.map_means is None:
+        return {}
+    return {MAP_TEMPERATURE: temperature(both.map_means, both.truth, _weights(found, rough))}
+
+
+def _weights(found: HeldOut, rough: HeldOut) -> Floats:
+    """How much each picture counts, those as they are first."""
+    return np.repeat([1.0, ROUGH_WEIGHT], [len(found.truth), len(rough.truth)])
 
 
 def _numbers(samples: Sequence[Sample], classes: Sequence[str]) -> npt.NDArray[np.int64]:
