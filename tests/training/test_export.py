@@ -56,8 +56,9 @@ def test_what_a_picture_is_like_has_its_say_in_the_file(pictures: Pictures, tmp_
     with torch.no_grad():
         own, _, levels = network.with_levels(pixels.float() / 255)
     features = looks(levels)
-    spreads = torch.eye(3).expand(4, 3, 3)
-    strangeness = Strangeness(torch.randn(features.shape[1], 3), torch.randn(4, 3), spreads, likeness=2.0)
+    directions, spreads = torch.randn(features.shape[1], 3), torch.eye(3).expand(4, 3, 3)
+    centres = features.mean(0) @ directions + torch.randn(4, 3)  # none of the pictures is strange
+    strangeness = Strangeness(directions, centres, spreads, likeness=2.0)
     export(network, Card("millnet", CLASSES, (64, 64)), tmp_path / "model.onnx", pictures, strangeness)
     found = steelsight.load(tmp_path / "model.onnx").output(list(pixels[:, 0].numpy()))
     expected, strange = strangeness.judged(own, features)
