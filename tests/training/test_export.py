@@ -183,15 +183,12 @@ def test_a_file_that_decides_otherwise_is_not_kept(pictures: Pictures, tmp_path:
 def test_a_map_that_does_not_average_to_the_logits_is_not_kept(
     pictures: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    as_it_is = GreyNetwork.with_levels
-
-    def off(network: GreyNetwork, grey: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
-        logits, class_map, levels = as_it_is(network, grey)
-        return logits, class_map + 1, levels
-
-    monkeypatch.setattr(GreyNetwork, "with_levels", off)
+    network = GreyNetwork(_Moody(True), 1)
+    monkeypatch.setattr(
+        network, "with_levels", lambda grey: (network(grey), network.network.forward_map(grey) + 1, [grey])
+    )
     with pytest.raises(SteelsightError, match="average"):
-        export(GreyNetwork(_Moody(True), 1), Card("moody", CLASSES, (64, 64)), tmp_path / "model.onnx", pictures)
+        export(network, Card("moody", CLASSES, (64, 64)), tmp_path / "model.onnx", pictures)
     assert list(tmp_path.iterdir()) == []
 
 
