@@ -10,7 +10,7 @@ from typing import Any
 import timm
 import torch
 from benchmarks.networks import CLASSES, make, wrapped
-from benchmarks.records import Counted, Variant
+from benchmarks.records import ROOT, Counted, Variant
 from torch import nn
 
 from steelsight.evaluation.studies import Network
@@ -19,9 +19,10 @@ from steelsight.models.grey import GreyNetwork, looks, told_by_boxes
 from steelsight.models.millnet import CAP
 from steelsight.models.strangeness import Strangeness
 from steelsight.records import Card, Sample
+from steelsight.training import recipe as recipes
 from steelsight.training.export import export
 from steelsight.training.pictures import Pictures
-from steelsight.training.recipe import DIRECTIONS
+from steelsight.training.recipe import Recipe
 from steelsight.training.reduce import reduce
 
 PRODUCTS: Rule = {kind: rule[kind] for kind, rule in ((nn.Conv2d, PAPER_1), (nn.Linear, PAPER_2))}
@@ -32,6 +33,8 @@ AS_SHIPPED = [OURS, "pdmsnet"]
 """Networks whose files compute all that a shipped one does; the others only compute what they must."""
 CAPPED = ("millnet", "millnet_large")
 """Those whose shipped weights have a cap in their layers."""
+SHIPPED_BY = {"millnet": recipes.load(ROOT / "studies" / "recipes" / "millnet_likeness.yaml")}
+"""Recipes of shipped files that say more of what pictures are like than others do."""
 
 
 def path_of(folder: Path, variant: Variant) -> Path:
@@ -70,19 +73,20 @@ def _make(network: str, size: int, in_chans: int) -> nn.Module:
 def _write_grey(variant: Variant, folder: Path, samples: Sequence[Sample]) -> None:
     network = wrapped(_make(variant.network, variant.size, in_chans=1))
     card = Card(variant.network, CLASSES, (variant.size, variant.size))
-    besides = _besides(network, variant.size) if variant.network in timm.list_models(AS_SHIPPED) else ()
+    besides = _besides(network, variant) if variant.network in timm.list_models(AS_SHIPPED) else ()
     export(network, card, path_of(folder, variant), Pictures(samples[:1]), *besides)
 
 
 @torch.no_grad()
-def _besides(network: GreyNetwork, size: int) -> tuple[Strangeness, nn.Conv2d | None]:
+def _besides(network: GreyNetwork, variant: Variant) -> tuple[Strangeness, nn.Conv2d | None]:
     """What a shipped file computes besides, with random numbers: how strange a picture is, and the inside of boxes."""
-    levels = network.eval().with_levels(torch.zeros(1, 1, size, size))[2]
-    spreads = torch.eye(DIRECTIONS).expand(len(CLASSES), -1, -1)
-    directions = torch.randn(looks(levels).shape[1], DIRECTIONS)
-    places = told_by_boxes(levels, size)
+    recipe = SHIPPED_BY.get(variant.network, Recipe())
+    levels = network.eval().with_levels(torch.zeros(1, 1, variant.size, variant.size))[2]
+    spreads = torch.eye(recipe.directions).expand(len(CLASSES), -1, -1)
+    directions = torch.randn(looks(levels).shape[1], recipe.directions)
+    places = told_by_boxes(levels, variant.size)
     return (
-        Strangeness(directions, torch.randn(len(CLASSES), DIRECTIONS), spreads),
+        Strangeness(directions, torch.randn(len(CLASSES), recipe.directions), spreads, recipe.likeness),
         None if places is None else nn.Conv2d(places.shape[1], len(CLASSES), 1),
     )
 

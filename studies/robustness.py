@@ -19,9 +19,9 @@ ROOT = Path(__file__).parents[1]
 RESULTS, DOCS = ROOT / "studies" / "results", ROOT / "docs"
 PAGE, PLOTS = DOCS / "robustness.md", DOCS / "robustness"
 MODELS = {
-    "millnet_24_taught": "MillNet",
-    "millnet_likeness": "MillNet with likeness",
-    "millnet": "MillNet before it was taught",
+    "millnet_likeness": "MillNet",
+    "millnet_24_taught": "MillNet-24, taught",
+    "millnet": "MillNet-24",
     "millnet_line_large": "MillNet for a line",
     "millnet_line": "MillNet-24 for a line",
     "pdmsnet": "PDMSNet",
@@ -131,7 +131,7 @@ def _unknown(found: Mapping[str, Any]) -> list[str]:
         scores = list(next(iter(strange.values())))
         left_out = [kind for kind in strange if kind not in FOREIGN]
         rows = [
-            [_kind(kind), str(len(strange[kind][scores[0]]["auroc_by_fold"])), *_pair(strange[kind], scores)]
+            [_kind(kind), _cells(strange[kind][scores[0]]), *_pair(strange[kind], scores)]
             for kind in (*FOREIGN, *left_out)
             if kind in strange
         ]
@@ -148,11 +148,16 @@ def _unknown(found: Mapping[str, Any]) -> list[str]:
             + (", and those of a class that the network was not trained on" if left_out else "")
             + ". Area under the ROC curve against the known test pictures, and the share "
             f"caught at {alarms:g} % false alarms; the threshold comes from the pictures that networks of all six "
-            f"classes held out in the other folds. `python studies/unknown.py {name} {name}`."
+            f"classes held out in the other folds; means over the cells. `python studies/unknown.py {name} {name}`."
         )
-        heads = ["strange pictures", "folds", *(f"{score}: AUROC, caught %" for score in scores)]
+        heads = ["strange pictures", "folds x seeds", *(f"{score}: AUROC, caught %" for score in scores)]
         sections.append(_section(f"What {MODELS[name]} does not know", words, _table(heads, rows)))
     return sections
+
+
+def _cells(found: Mapping[str, Any]) -> str:
+    by_seed = found["auroc_by_seed_and_fold"]
+    return f"{len(next(iter(by_seed.values())))} x {len(by_seed)}"
 
 
 def _kind(kind: str) -> str:
@@ -179,10 +184,10 @@ def _clean(path: Path) -> list[str]:
         return []
     held = json.loads(path.read_text(encoding="utf-8"))
     words = (
-        "Photographs of NEU show no clean steel alone. Here MillNet learned it from squares beside NEU-DET's boxes, "
+        "Photographs of NEU show no clean steel alone. Here MillNet-24 learned it from squares beside NEU-DET's boxes, "
         f"of {held['least']} pixels a side or more, mirrored to the size of a photograph, and as many squares on "
         "defects (`clean_windows`; `python studies/clean.py DATA --runs RUNS`, all leak-free folds, seed 0). All below "
-        "is of test parts; the second network, MillNet before it was taught, knows no clean steel and calls it a "
+        "is of test parts; the second network, the same without such squares, knows no clean steel and calls it a "
         "defect. None of these files has a threshold for what is unknown. A network of the first kind is not shipped: "
         "what NEU-DET's boxes leave out is not always clean, of crazing least, and more photographs went wrong."
     )

@@ -8,10 +8,12 @@ results/unknown/NETWORK.json.
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import foreign
@@ -138,24 +140,53 @@ def _summed(
     }
 
 
-def _cells(study: studies.Study, runs: Path, network: str, protocol: str) -> dict[int, Path]:
+def over_seeds(found: Mapping[int, Mapping[str, Mapping[str, Any]]]) -> dict[str, Any]:
+    """Means over the seeds that a kind of strange pictures was measured with; what each caught, by itself."""
+    gathered: dict[str, dict[str, dict[int, Any]]] = defaultdict(lambda: defaultdict(dict))
+    for seed, by_kind in found.items():
+        for kind, by_score in by_kind.items():
+            for name, values in by_score.items():
+                gathered[kind][name][seed] = values
+    return {kind: {name: _mean(by_seed) for name, by_seed in by_score.items()} for kind, by_score in gathered.items()}
+
+
+def _mean(by_seed: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+    every = list(by_seed.values())
+    return {
+        **{key: fmean(each[key] for each in every) for key in ("auroc", "caught", "false_alarms")},
+        "auroc_by_seed_and_fold": {str(seed): each["auroc_by_fold"] for seed, each in by_seed.items()},
+        "caught_by_seed": {str(seed): each["caught"] for seed, each in by_seed.items()},
+        "strange": every[0]["strange"],
+    }
+
+
+def _cells(study: studies.Study, runs: Path, network: str, protocol: str, seed: int) -> dict[int, Path]:
     place = runs / study.recipe / network / protocol
-    found = {fold: place / f"fold-{fold}-seed-0" for fold in range(5)}
+    found = {fold: place / f"fold-{fold}-seed-{seed}" for fold in study.folds}
     return {fold: path for fold, path in found.items() if (path / RUN_FILE).exists()}
 
 
-def run(name: str, network: str, runs: Path, data: Path) -> None:
-    study, samples, root = studies.load(STUDIES, name), catalog.read(data).samples, catalog.root_of(data)
+def of_seed(study: studies.Study, network: str, seed: int, runs: Path, data: Path) -> dict[str, Any]:
+    """What the runs of one seed say, by kind of strange pictures and score; nothing where there are none."""
+    samples, root = catalog.read(data).samples, catalog.root_of(data)
     found: dict[str, Any] = {}
     siblings: Measured | None = None
     for protocol in (studies.GROUPS, *(f"{WITHOUT}{label}" for label in sorted({s.label for s in samples}))):
-        cells = _cells(study, runs, network, protocol)
+        cells = _cells(study, runs, network, protocol, seed)
         if cells:
             assigned, _ = foldfile.match_samples(samples, root, STUDIES / "folds" / f"{protocol}.csv")
             left_out = protocol.removeprefix(WITHOUT) if protocol.startswith(WITHOUT) else None
             answered = measure(cells, samples, [entry.fold for entry in assigned], left_out)
             siblings = siblings or answered
             found |= summed(answered, siblings)
+    return found
+
+
+def run(name: str, network: str, runs: Path, data: Path) -> None:
+    study = studies.load(STUDIES, name)
+    found = over_seeds({seed: of_seed(study, network, seed, runs, data) for seed in study.seeds})
+    if not found:
+        sys.exit(f"{runs}: no runs of {network} by recipe {study.recipe}; `steelsight study run {name}` trains them")
     out = STUDIES / "results" / "unknown" / f"{network}.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     write_json(out, {"false_alarms_asked": FALSE_ALARMS, "strange": found, "provenance": provenance()})
