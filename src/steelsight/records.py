@@ -158,6 +158,8 @@ class Card:
     """What computes the graph: `onnxruntime` or `openvino`."""
     precision: str = "fp32"
     """What it computes in: `fp32`, `bf16` or `int8`."""
+    floats: str = "bf16"
+    """What an int8 file's other steps are computed in, where the engine leaves the choice: `fp32` or `bf16`."""
     stride: int = 0
     """Pixels from one place of the class map to the next, where the network can scan pictures of any size; else 0."""
     reach: int = 0

@@ -29,11 +29,14 @@ def pictures() -> list[GreyImage]:
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network with maxima between its convolutions."""
-    folder = tmp_path_factory.mktemp("pdmsnet")
+    return _exported("pdmsnet", tmp_path_factory.mktemp("pdmsnet"))
+
+
+def _exported(name: str, folder: Path) -> Path:
     torch.manual_seed(0)
     drawn = synthetic.write(folder / "steel", per_class=1, classes=("patches", "scratches"))
-    network = GreyNetwork(timm.create_model("pdmsnet", num_classes=2, in_chans=1), 1)
-    export(network, Card("pdmsnet", ("patches", "scratches"), (SIDE, SIDE)), folder / "model.onnx", Pictures(drawn))
+    network = GreyNetwork(timm.create_model(name, num_classes=2, in_chans=1), 1)
+    export(network, Card(name, ("patches", "scratches"), (SIDE, SIDE)), folder / "model.onnx", Pictures(drawn))
     return folder / "model.onnx"
 
 
@@ -69,3 +72,11 @@ def test_a_convolution_gives_its_answer_to_the_activation_as_it_is(graph: Any) -
     activations = [node for node in graph.node if node.op_type == "Relu"]
     assert "Conv" in {makers[node.input[0]].op_type for node in activations}
     assert "DequantizeLinear" not in {makers[node.input[0]].op_type for node in activations}
+
+
+def test_a_stack_of_convolutions_leaves_floats_as_they_are_and_joined_maps_halve_them(
+    source: Path, pictures: Sequence[GreyImage], tmp_path: Path
+) -> None:
+    for file, expected in ((source, "bf16"), (_exported("millnet", tmp_path), "fp32")):
+        quantise.quantise(file, tmp_path / "bytes.onnx", pictures)
+        assert quantise.floats(onnx.load(tmp_path / "bytes.onnx")) == expected

@@ -19,6 +19,7 @@ LARGEST = 1e9
 MOST_DOUBT = 5
 ENGINES = ("onnxruntime", "openvino")
 PRECISIONS = ("fp32", "bf16", "int8")
+FLOATS = ("fp32", "bf16")
 
 
 def dumps(card: Card) -> str:
@@ -91,6 +92,7 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
 _LATER: dict[str, Callable[[Any], bool]] = {
     "engine": lambda value: value in ENGINES,
     "precision": lambda value: value in PRECISIONS,
+    "floats": lambda value: value in FLOATS,
     "stride": lambda value: _is_count(value, MAX_SIDE),
     "reach": lambda value: _is_count(value, MAX_SIDE),
 }

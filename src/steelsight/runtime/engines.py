@@ -95,7 +95,7 @@ class OnnxRuntime:
 
 
 class OpenVino:
-    """The graph in OpenVINO, in fp32, bf16 or, where the file is quantised, int8 with bf16 for the rest.
+    """The graph in OpenVINO, in fp32 or bf16; where the file is quantised, what is not in int8.
 
     A shape that is known is computed up to twice as fast, so it is compiled for one picture and for TOGETHER, and other
     numbers of them are cut into these. size: height and width of the pictures, or None for any. streams: how many
@@ -104,7 +104,7 @@ class OpenVino:
     """
 
     def __init__(
-        self, content: bytes, threads: int, precision: str, size: tuple[int, int] | None, streams: int = 1
+        self, content: bytes, threads: int, floats: str, size: tuple[int, int] | None, streams: int = 1
     ) -> None:
         try:
             import openvino
@@ -115,7 +115,7 @@ class OpenVino:
         self._core = openvino.Core()
         self._content, self._size = content, size
         self._hints = {
-            "INFERENCE_PRECISION_HINT": "f32" if precision == "fp32" else "bf16",
+            "INFERENCE_PRECISION_HINT": "f32" if floats == "fp32" else "bf16",
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": streams,
@@ -222,13 +222,17 @@ def start(content: bytes, card: Card, threads: int, *, streams: int = 1) -> Engi
     Raises SteelsightError where it is not installed, ValueError where it cannot compute the graph.
     """
     if card.engine == "openvino":
-        return OpenVino(content, threads, card.precision, card.size, streams)
+        return OpenVino(content, threads, _floats(card), card.size, streams)
     return OnnxRuntime(content, threads // streams)
 
 
 def scanner(content: bytes, card: Card, threads: int, engine: Engine) -> Engine:
     """An engine for pictures of any size, given the one for the card's."""
-    return OpenVino(content, threads, card.precision, None) if card.engine == "openvino" else engine
+    return OpenVino(content, threads, _floats(card), None) if card.engine == "openvino" else engine
+
+
+def _floats(card: Card) -> str:
+    return card.floats if card.precision == "int8" else card.precision
 
 
 def cores() -> int:

@@ -26,7 +26,7 @@ from steelsight.runtime import card as cards
 from steelsight.runtime.classifier import Classifier, load, model_file
 from steelsight.training.export import write_card
 from steelsight.training.pictures import evenly
-from steelsight.training.quantise import quantise
+from steelsight.training.quantise import floats, quantise
 from steelsight.training.steps import columns_as_channels
 
 FEWEST = 1000
@@ -130,11 +130,12 @@ def reduce(
         quantise(source, target, [images.prepare(grey, card.size) for grey in greys])
     else:
         target.write_bytes(source.read_bytes())
+    model = onnx.load(target)
     if engine == "openvino":
-        model = onnx.load(target)
         columns_as_channels(model)
         onnx.save(model, target)
-    write_card(target, replace(card, engine=engine, precision=precision, scores={**card.scores, **costs}))
+    scores = {**card.scores, **costs}
+    write_card(target, replace(card, engine=engine, precision=precision, floats=floats(model), scores=scores))
 
 
 def _check(engine: str, precision: str, card: Card) -> None:
