@@ -33,6 +33,8 @@ MAPS = ("class_map", FEATURES, INSIDE)
 """Outputs of which a larger picture has more."""
 
 
+ONE, SEVERAL = "_for_one", "_for_several"
+"""Compiled for one picture, and for TOGETHER."""
 TOGETHER = 4
 """Pictures that are computed at once where there are many. What more of them need falls out of a core's cache, of
 PDMSNet first; one at a time, MillNet waits for Python."""
@@ -121,7 +123,8 @@ class OpenVino:
             "NUM_STREAMS": streams,
             "CPU_RUNTIME_CACHE_CAPACITY": "16",  # of shapes; it grows with every new one otherwise
         }
-        self._own, self._compiling = threading.local(), threading.Lock()
+        self._idle: dict[str, list[_Request]] = {ONE: [], SEVERAL: []}
+        self._compiling = threading.Lock()
         try:
             given = {name for output in self._for_one.outputs for name in output.names}  # compiled now, to know it can
             self._names = [name for name in OUTPUTS if name in given]
@@ -162,23 +165,29 @@ class OpenVino:
         return _joined([self._compute(batch[first:end]) for first, end in pairwise([*starts, len(batch)])])
 
     def _compute(self, batch: Batch) -> Output:
-        values = self._request("_for_one" if len(batch) == 1 else "_for_several").run(batch)
+        which = ONE if len(batch) == 1 else SEVERAL
+        request = self._request(which)
+        try:
+            values = request.run(batch)
+        finally:
+            self._idle[which].append(request)
         if FEATURES in values:
             values[FEATURES] = values[FEATURES].transpose(0, 3, 1, 2)
         return _output(values, values.values())
 
     def _request(self, which: str) -> _Request:
-        """Each thread has requests of its own."""
-        if not hasattr(self._own, which):
+        """One that nobody uses now: threads come and go, and a new request takes as long as dozens of pictures."""
+        try:
+            return self._idle[which].pop()
+        except IndexError:
             with self._compiling:
                 compiled = getattr(self, which)
             make = _Request if self._size is None else _RequestOfOneShape
-            setattr(self._own, which, make(compiled.create_infer_request(), self._names))
-        return getattr(self._own, which)  # type: ignore[no-any-return]
+            return make(compiled.create_infer_request(), self._names)
 
 
 class _Request:
-    """What one thread asks of OpenVINO."""
+    """What is asked of OpenVINO by one thread at a time."""
 
     def __init__(self, request: Any, names: Sequence[str]) -> None:
         self._request, self._names = request, names
