@@ -14,7 +14,9 @@ from steelsight.records import SteelsightError
 from steelsight.runtime import card as cards
 from steelsight.runtime.classifier import load
 from steelsight.runtime.classifier import model_file as file_of
+from steelsight.runtime.engines import TOGETHER
 from steelsight.training.export import write_card
+from steelsight.training.quantise import quantise
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +39,19 @@ def greys(count: int) -> list[np.ndarray]:
 def test_openvino_answers_as_onnx_runtime(model_file: Path, openvino_file: Path, count: int) -> None:
     for one, other in zip(load(model_file).logits(greys(count)), load(openvino_file).logits(greys(count)), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_8_bit_pictures_are_computed_in_larger_numbers_with_the_same_answers(tmp_path: Path) -> None:
+    noise = [np.random.default_rng(n).integers(0, 256, (200, 200), dtype=np.uint8) for n in range(23)]
+    source, path = file_of("millnet-neu"), tmp_path / "int8.onnx"
+    quantise(source, path, noise[:2])
+    write_card(path, replace(load(source).card, engine="openvino", precision="int8", floats="fp32"))
+    classifier = load(path, threads=1)
+    assert classifier._engine.together > TOGETHER
+    together, alone = classifier.output(noise), [classifier.output([one]) for one in noise]
+    for name, values in together._asdict().items():
+        if values is not None:
+            np.testing.assert_allclose(values, np.concatenate([getattr(one, name) for one in alone]), atol=1e-4)
 
 
 @pytest.mark.parametrize("count", [1, 4])

@@ -189,8 +189,8 @@ class Classifier:
 
     def _outputs(self, engine: Engine, greys: Sequence[GreyImage]) -> Iterator[tuple[Output, int]]:
         """For each picture the output that it is in, and its number there."""
-        for first in range(0, len(greys), TOGETHER):
-            together = greys[first : first + TOGETHER]
+        for first in range(0, len(greys), engine.together):
+            together = greys[first : first + engine.together]
             output = engine.run(self._batch(together))
             yield from ((output, number) for number in range(len(together)))
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
 from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
 
@@ -33,11 +34,13 @@ MAPS = ("class_map", FEATURES, INSIDE)
 """Outputs of which a larger picture has more."""
 
 
-ONE, SEVERAL = "_for_one", "_for_several"
-"""Compiled for one picture, and for TOGETHER."""
 TOGETHER = 4
 """Pictures that are computed at once where there are many. What more of them need falls out of a core's cache, of
 PDMSNet first; one at a time, MillNet waits for Python."""
+MORE = (16, 8)
+"""So many where they fit: each time that Python and the engine take turns costs some pictures' time."""
+CACHE = 700_000
+"""Bytes of a core's own cache, about, that the largest feature maps of all of them may take."""
 
 
 class Output(NamedTuple):
@@ -59,11 +62,16 @@ class Output(NamedTuple):
 class Engine(Protocol):
     """Computes a graph. May be called from many threads."""
 
+    together: int
+    """How many pictures it is fastest to give it at once where there are many."""
+
     def run(self, batch: Batch) -> Output: ...
 
 
 class OnnxRuntime:
     """The graph in ONNX Runtime, on so many cores. Raises ValueError for what is not a graph."""
+
+    together = TOGETHER
 
     def __init__(self, content: bytes, threads: int) -> None:
         options = onnxruntime.SessionOptions()
@@ -99,10 +107,10 @@ class OnnxRuntime:
 class OpenVino:
     """The graph in OpenVINO, in fp32 or bf16; where the file is quantised, what is not in int8.
 
-    A shape that is known is computed up to twice as fast, so it is compiled for one picture and for TOGETHER, and other
-    numbers of them are cut into these. size: height and width of the pictures, or None for any. streams: how many
-    batches it computes side by side, each on its share of the threads. Raises SteelsightError where OpenVINO is not
-    installed, ValueError for what it cannot compute.
+    A shape that is known is computed up to twice as fast, so it is compiled for one picture, for TOGETHER and for as
+    many as fit a core's cache, and other numbers of them are cut into these. size: height and width of the pictures, or
+    None for any. streams: how many batches it computes side by side, each on its share of the threads. Raises
+    SteelsightError where OpenVINO is not installed, ValueError for what it cannot compute.
     """
 
     def __init__(
@@ -123,28 +131,31 @@ class OpenVino:
             "NUM_STREAMS": streams,
             "CPU_RUNTIME_CACHE_CAPACITY": "16",  # of shapes; it grows with every new one otherwise
         }
-        self._idle: dict[str, list[_Request]] = {ONE: [], SEVERAL: []}
+        self._compiled: dict[int, Any] = {}
+        self._idle: dict[int, list[_Request]] = defaultdict(list)
         self._compiling = threading.Lock()
         try:
-            given = {name for output in self._for_one.outputs for name in output.names}  # compiled now, to know it can
-            self._names = [name for name in OUTPUTS if name in given]
+            self.together = TOGETHER if size is None else _fitting(self._shaped(1), 4 if floats == "fp32" else 2)
+            outputs = self._compiled_for(1).outputs  # now, to know that it can be
         except RuntimeError as error:
             raise ValueError(str(error)) from None
+        given = {name for output in outputs for name in output.names}
+        self._names = [name for name in OUTPUTS if name in given]
+        self._counts = sorted({1, TOGETHER, self.together}, reverse=True)
 
-    @cached_property
-    def _for_one(self) -> Any:
-        return self._compiled(1)
+    def _compiled_for(self, pictures: int) -> Any:
+        with self._compiling:
+            if pictures not in self._compiled:
+                model = self._shaped(pictures)
+                if any(FEATURES in output.names for output in model.outputs):
+                    model = self._channels_last(model)
+                self._compiled[pictures] = self._core.compile_model(model, "CPU", self._hints)
+            return self._compiled[pictures]
 
-    @cached_property
-    def _for_several(self) -> Any:
-        return self._compiled(TOGETHER)
-
-    def _compiled(self, pictures: int) -> Any:
+    def _shaped(self, pictures: int) -> Any:
         model = self._core.read_model(self._content)
         model.reshape({"grey": [pictures, 1, *(self._size or (-1, -1))]})
-        if any(FEATURES in output.names for output in model.outputs):
-            model = self._channels_last(model)
-        return self._core.compile_model(model, "CPU", self._hints)
+        return model
 
     @staticmethod
     def _channels_last(model: Any) -> Any:
@@ -158,32 +169,30 @@ class OpenVino:
         return changed.build()
 
     def run(self, batch: Batch) -> Output:
-        if len(batch) in (1, TOGETHER):
+        if len(batch) in self._counts:
             return self._compute(batch)
-        whole = len(batch) - len(batch) % TOGETHER
-        starts = [*range(0, whole, TOGETHER), *range(whole, len(batch))]
-        return _joined([self._compute(batch[first:end]) for first, end in pairwise([*starts, len(batch)])])
+        starts = [0]
+        while starts[-1] < len(batch):
+            starts.append(starts[-1] + next(count for count in self._counts if count <= len(batch) - starts[-1]))
+        return _joined([self._compute(batch[first:end]) for first, end in pairwise(starts)])
 
     def _compute(self, batch: Batch) -> Output:
-        which = ONE if len(batch) == 1 else SEVERAL
-        request = self._request(which)
+        request = self._request(len(batch))
         try:
             values = request.run(batch)
         finally:
-            self._idle[which].append(request)
+            self._idle[len(batch)].append(request)
         if FEATURES in values:
             values[FEATURES] = values[FEATURES].transpose(0, 3, 1, 2)
         return _output(values, values.values())
 
-    def _request(self, which: str) -> _Request:
+    def _request(self, pictures: int) -> _Request:
         """One that nobody uses now: threads come and go, and a new request takes as long as dozens of pictures."""
         try:
-            return self._idle[which].pop()
+            return self._idle[pictures].pop()
         except IndexError:
-            with self._compiling:
-                compiled = getattr(self, which)
             make = _Request if self._size is None else _RequestOfOneShape
-            return make(compiled.create_infer_request(), self._names)
+            return make(self._compiled_for(pictures).create_infer_request(), self._names)
 
 
 class _Request:
@@ -213,6 +222,20 @@ class _RequestOfOneShape(_Request):
         self._grey[:] = batch
         self._request.infer()
         return {name: values.copy() for name, values in self._values.items()}
+
+
+def _fitting(model: Any, width: int) -> int:
+    """How many pictures a core's cache holds the largest feature map of, which are numbers of so many bytes, or of one
+    where the graph is quantised; TOGETHER at least."""
+    operations = model.get_ops()
+    numbers = max(math.prod(output.shape) for each in operations for output in each.outputs() if _is_map(output))
+    if any(each.get_type_name() == "FakeQuantize" for each in operations):
+        width = 1
+    return next((count for count in MORE if count * numbers * width <= CACHE), TOGETHER)
+
+
+def _is_map(output: Any) -> bool:
+    return bool(output.partial_shape.is_static) and len(output.shape) == 4 and output.shape[0] == 1
 
 
 def _output(names: Iterable[str], values: Iterable[FloatArray]) -> Output:
