@@ -33,7 +33,7 @@ AS_SHIPPED = [OURS, "pdmsnet"]
 """Networks whose files compute all that a shipped one does; the others only compute what they must."""
 CAPPED = ("millnet", "millnet_large")
 """Those whose shipped weights have a cap in their layers."""
-SHIPPED_BY = {"millnet": recipes.load(ROOT / "studies" / "recipes" / "millnet_likeness.yaml")}
+SHIPPED_BY = {"millnet": ROOT / "studies" / "recipes" / "millnet_likeness.yaml"}
 """Recipes of shipped files that say more of what pictures are like than others do."""
 
 
@@ -80,7 +80,7 @@ def _write_grey(variant: Variant, folder: Path, samples: Sequence[Sample]) -> No
 @torch.no_grad()
 def _besides(network: GreyNetwork, variant: Variant) -> tuple[Strangeness, nn.Conv2d | None]:
     """What a shipped file computes besides, with random numbers: how strange a picture is, and the inside of boxes."""
-    recipe = SHIPPED_BY.get(variant.network, Recipe())
+    recipe = recipes.load(SHIPPED_BY[variant.network]) if variant.network in SHIPPED_BY else Recipe()
     levels = network.eval().with_levels(torch.zeros(1, 1, variant.size, variant.size))[2]
     spreads = torch.eye(recipe.directions).expand(len(CLASSES), -1, -1)
     directions = torch.randn(looks(levels).shape[1], recipe.directions)

@@ -3,7 +3,7 @@
 Two kinds of strange pictures: those of the class that a network was not trained on (cells of `neu-cls-without-CLASS`),
 and pictures that are no steel (`studies/foreign.py`). Known are the leak-free test pictures. Compares three scores; the
 threshold of each fold comes from the pictures that networks of all classes held out in the other folds. Writes
-results/unknown/NETWORK.json.
+results/unknown/NETWORK.json: means over the seeds that there are runs of.
 """
 
 from __future__ import annotations
@@ -166,9 +166,10 @@ def _cells(study: studies.Study, runs: Path, network: str, protocol: str, seed: 
     return {fold: path for fold, path in found.items() if (path / RUN_FILE).exists()}
 
 
-def of_seed(study: studies.Study, network: str, seed: int, runs: Path, data: Path) -> dict[str, Any]:
+def of_seed(
+    study: studies.Study, network: str, seed: int, runs: Path, samples: Sequence[Sample], root: Path
+) -> dict[str, Any]:
     """What the runs of one seed say, by kind of strange pictures and score; nothing where there are none."""
-    samples, root = catalog.read(data).samples, catalog.root_of(data)
     found: dict[str, Any] = {}
     siblings: Measured | None = None
     for protocol in (studies.GROUPS, *(f"{WITHOUT}{label}" for label in sorted({s.label for s in samples}))):
@@ -183,8 +184,8 @@ def of_seed(study: studies.Study, network: str, seed: int, runs: Path, data: Pat
 
 
 def run(name: str, network: str, runs: Path, data: Path) -> None:
-    study = studies.load(STUDIES, name)
-    found = over_seeds({seed: of_seed(study, network, seed, runs, data) for seed in study.seeds})
+    study, samples, root = studies.load(STUDIES, name), catalog.read(data).samples, catalog.root_of(data)
+    found = over_seeds({seed: of_seed(study, network, seed, runs, samples, root) for seed in study.seeds})
     if not found:
         sys.exit(f"{runs}: no runs of {network} by recipe {study.recipe}; `steelsight study run {name}` trains them")
     out = STUDIES / "results" / "unknown" / f"{network}.json"

@@ -105,7 +105,7 @@ class OnnxRuntime:
 
 
 class OpenVino:
-    """The graph in OpenVINO, in fp32 or bf16; where the file is quantised, what is not in int8.
+    """The graph in OpenVINO: in int8 what the file has quantised, all else in `floats`, which is fp32 or bf16.
 
     A shape that is known is computed up to twice as fast, so it is compiled for one picture, for TOGETHER and for as
     many as fit a core's cache, and other numbers of them are cut into these. size: height and width of the pictures, or
@@ -131,26 +131,28 @@ class OpenVino:
             "NUM_STREAMS": streams,
             "CPU_RUNTIME_CACHE_CAPACITY": "16",  # of shapes; it grows with every new one otherwise
         }
-        self._compiled: dict[int, Any] = {}
         self._idle: dict[int, list[_Request]] = defaultdict(list)
         self._compiling = threading.Lock()
         try:
-            self.together = TOGETHER if size is None else _fitting(self._shaped(1), 4 if floats == "fp32" else 2)
-            outputs = self._compiled_for(1).outputs  # now, to know that it can be
+            alone = self._shaped(1)
+            self.together = TOGETHER if size is None else _fitting(alone, 4 if floats == "fp32" else 2)
+            self._compiled = {1: self._compile(alone)}  # now, to know that it can be
         except RuntimeError as error:
             raise ValueError(str(error)) from None
-        given = {name for output in outputs for name in output.names}
+        given = {name for output in self._compiled[1].outputs for name in output.names}
         self._names = [name for name in OUTPUTS if name in given]
         self._counts = sorted({1, TOGETHER, self.together}, reverse=True)
 
     def _compiled_for(self, pictures: int) -> Any:
         with self._compiling:
             if pictures not in self._compiled:
-                model = self._shaped(pictures)
-                if any(FEATURES in output.names for output in model.outputs):
-                    model = self._channels_last(model)
-                self._compiled[pictures] = self._core.compile_model(model, "CPU", self._hints)
+                self._compiled[pictures] = self._compile(self._shaped(pictures))
             return self._compiled[pictures]
+
+    def _compile(self, model: Any) -> Any:
+        if any(FEATURES in output.names for output in model.outputs):
+            model = self._channels_last(model)
+        return self._core.compile_model(model, "CPU", self._hints)
 
     def _shaped(self, pictures: int) -> Any:
         model = self._core.read_model(self._content)
@@ -225,13 +227,13 @@ class _RequestOfOneShape(_Request):
 
 
 def _fitting(model: Any, width: int) -> int:
-    """How many pictures a core's cache holds the largest feature map of, which are numbers of so many bytes, or of one
-    where the graph is quantised; TOGETHER at least."""
+    """Of how many pictures a core's cache holds the largest feature map; TOGETHER at least. width: bytes of a number,
+    which is one where the graph is quantised."""
     operations = model.get_ops()
     numbers = max(math.prod(output.shape) for each in operations for output in each.outputs() if _is_map(output))
-    if any(each.get_type_name() == "FakeQuantize" for each in operations):
-        width = 1
-    return next((count for count in MORE if count * numbers * width <= CACHE), TOGETHER)
+    is_quantised = any(each.get_type_name() == "FakeQuantize" for each in operations)
+    largest = numbers * (1 if is_quantised else width)
+    return next((count for count in MORE if count * largest <= CACHE), TOGETHER)
 
 
 def _is_map(output: Any) -> bool:

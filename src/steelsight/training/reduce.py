@@ -124,18 +124,19 @@ def reduce(
 ) -> None:
     """Writes a model file for an engine in a precision, calibrated on training pictures, with the costs on its card."""
     card = load(source).card
+    reduced = replace(card, engine=engine, precision=precision, scores={**card.scores, **costs})
     target.parent.mkdir(parents=True, exist_ok=True)
     if precision == "int8":
         greys, _ = _decoded(evenly(training, CALIBRATION))
         quantise(source, target, [images.prepare(grey, card.size) for grey in greys])
+        reduced = replace(reduced, floats=floats(onnx.load(target)))
     else:
         target.write_bytes(source.read_bytes())
-    model = onnx.load(target)
     if engine == "openvino":
+        model = onnx.load(target)
         columns_as_channels(model)
         onnx.save(model, target)
-    scores = {**card.scores, **costs}
-    write_card(target, replace(card, engine=engine, precision=precision, floats=floats(model), scores=scores))
+    write_card(target, reduced)
 
 
 def _check(engine: str, precision: str, card: Card) -> None:
