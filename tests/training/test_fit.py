@@ -128,6 +128,11 @@ def test_another_recipe_or_other_pictures_do_not_resume(samples: list[Sample], t
         weights(quick(), samples[:-2], tmp_path / "run", resume=True)
 
 
+def test_what_the_file_alone_knows_may_be_another_when_a_run_is_resumed(samples: list[Sample], tmp_path: Path) -> None:
+    whole = weights(quick(), samples, tmp_path / "run")
+    assert_same(whole, weights(quick(directions=3, likeness=8.0), samples, tmp_path / "run", resume=True))
+
+
 def test_a_run_of_an_older_version_resumes(samples: list[Sample], tmp_path: Path) -> None:
     """One whose recipe has not got the names that came since."""
     whole = weights(quick(), samples, tmp_path)

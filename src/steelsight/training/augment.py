@@ -113,10 +113,15 @@ def _placement(how: Augmentation, rng: np.random.Generator) -> Numbers:
 def _light(how: Augmentation, rng: np.random.Generator) -> Numbers:
     """Gain, brightness, the slopes of the illumination ramp along x and y, gamma, and the vignette."""
     direction, span = rng.uniform(0, 2 * np.pi), _strength(how.ramp, how.share, rng)
-    gain, gamma = (factor ** (_strength(1.0, how.share, rng) * rng.choice([-1, 1])) for factor in (how.gain, how.gamma))
-    brightness = _strength(how.brightness, how.share, rng) * rng.choice([-1, 1])
+    gain, gamma = (factor ** (_strength(1.0, how.share, rng) * _sign(rng)) for factor in (how.gain, how.gamma))
+    brightness = _strength(how.brightness, how.share, rng) * _sign(rng)
     vignette = _strength(how.vignette, how.share, rng)
     return np.array([gain, brightness, span * np.cos(direction), span * np.sin(direction), gamma, vignette])
+
+
+def _sign(rng: np.random.Generator) -> int:
+    """-1 or 1; what `choice` draws, ten times as fast."""
+    return 2 * int(rng.integers(2)) - 1
 
 
 def _strength(most: float, share: float, rng: np.random.Generator) -> float:

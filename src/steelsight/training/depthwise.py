@@ -32,7 +32,9 @@ class DepthwiseInFullPrecision(TorchFunctionMode):
 
 def has_depthwise(network: nn.Module) -> bool:
     """Whether it may have such convolutions: to look at every call of a small network that has none takes a while."""
-    return any(isinstance(module, nn.Conv2d) and module.groups > 1 for module in network.modules())
+    return any(
+        isinstance(module, nn.Conv2d) and 1 < module.groups == module.in_channels for module in network.modules()
+    )
 
 
 def _is_slow(given: Mapping[str, Any]) -> bool:

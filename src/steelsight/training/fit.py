@@ -183,7 +183,8 @@ def _make_learner(recipe: Recipe, classes: int, fabric: Fabric) -> Learner:
     torch.manual_seed(recipe.seed)
     network = create_network(recipe, classes).to(memory_format=torch.channels_last)
     average = AveragedModel(network, multi_avg_fn=averaging(recipe.average_decay), use_buffers=True)
-    optimizer = torch.optim.AdamW(_parameter_groups(network, recipe.weight_decay), lr=recipe.learning_rate)
+    groups = _parameter_groups(network, recipe.weight_decay)
+    optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
     average.module.to(fabric.device)  # its count stays on the processor, where it is asked for at every step
     return Learner(network, average, optimizer)
 
@@ -281,7 +282,9 @@ def _read(path: Path, run: dict[str, Any]) -> dict[str, Any]:
         )  # of an older version, with what is new
     except Exception:  # a damaged file raises nearly anything
         raise SteelsightError(f"{path}: the checkpoint is damaged; start anew with another --out.") from None
-    changed = [name for name in run["recipe"] if run["recipe"][name] != learned[name]]
+    changed = [
+        name for name in run["recipe"] if run["recipe"][name] != learned[name] and name not in recipes.OF_THE_FILE
+    ]
     changed += [name for name in ("classes", "pictures") if name in run and run[name] != before[name]]
     if changed:
         raise SteelsightError(

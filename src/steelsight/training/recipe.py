@@ -147,6 +147,8 @@ class Recipe:
 
 OF_BOTH = frozenset({"clean_windows", "directions", "likeness", "precision", "teacher", "teachers", "validation_share"})
 """What a teacher has not got by itself: it sees the pictures that its pupil sees, and answers by itself."""
+OF_THE_FILE = frozenset({"directions", "likeness"})
+"""What is worked out of the trained network for its file: a run that is resumed may have others."""
 FACTORS = ("scale", "gain", "gamma", "aspect")
 """Names of the augmentation that 1 switches off."""
 PRECISIONS = ("auto", "bf16-mixed", "32-true")
