@@ -2,4 +2,5 @@
 
 from steelsight.cli import main
 
-main()
+if __name__ == "__main__":  # a process that prepares pictures may read this file again
+    main()

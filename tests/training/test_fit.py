@@ -18,8 +18,9 @@ from scipy.stats import entropy
 from steelsight.evaluation.results import HISTORY
 from steelsight.records import Sample, SteelsightError
 from steelsight.training import engine
-from steelsight.training.ahead import ahead
-from steelsight.training.engine import batches, learning_rate
+from steelsight.training.batches import order
+from steelsight.training.beside import beside
+from steelsight.training.engine import learning_rate
 from steelsight.training.fit import CHECKPOINT, create_network, fit, is_prepared_beside, make_fabric
 from steelsight.training.recipe import Recipe, Stage
 from tests.drawn import CLASSES, draw, quick
@@ -52,13 +53,13 @@ def test_pictures_prepared_beside_give_the_same_weights(
     samples: list[Sample], tmp_path: Path, threads: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
-    monkeypatch.setattr(engine, "ahead", lambda *given: asked.append(1) or ahead(*given))
+    monkeypatch.setattr("steelsight.training.fit.beside", lambda *given: asked.append(1) or beside(*given))
     threads(1)
     alone = weights(quick(), samples, tmp_path / "a")
     assert not asked
     threads(2)
     assert_same(alone, weights(quick(), samples, tmp_path / "b"))
-    assert len(asked) == quick().epochs
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize(("model", "expected"), [("millnet", True), ("pdmsnet", False)])
@@ -200,7 +201,7 @@ def test_the_learning_rate_rises_over_the_warmup_and_falls_to_nearly_nothing() -
 
 def test_an_epoch_shows_every_picture_once_in_another_order() -> None:
     recipe = replace(Recipe(), batch_size=5)
-    first, second = ([n for batch in batches(20, recipe, epoch) for n in batch] for epoch in (0, 1))
+    first, second = ([n for batch in order(20, recipe, epoch) for n in batch] for epoch in (0, 1))
     assert sorted(first) == sorted(second) == list(range(20))
     assert first != second
 

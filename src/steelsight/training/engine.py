@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
+from itertools import islice
 
 import numpy as np
 import torch
@@ -17,9 +16,8 @@ from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
 from steelsight.records import FloatArray, SteelsightError
-from steelsight.training.ahead import ahead
-from steelsight.training.augment import augment
-from steelsight.training.depthwise import DepthwiseInFullPrecision, has_depthwise
+from steelsight.training.batches import steps_per_epoch
+from steelsight.training.beside import Batch
 from steelsight.training.pictures import Pictures
 from steelsight.training.recipe import Recipe
 
@@ -63,30 +61,18 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
     return recipe.learning_rate * (1e-4 + (1 + math.cos(math.pi * (step - warm) / max(1.0, steps - warm))) / 2)
 
 
-def steps_per_epoch(count: int, recipe: Recipe) -> int:
-    """Whole batches only: a small rest would spoil the BatchNorm statistics."""
-    return max(1, count // recipe.batch_size)
-
-
-def batches(count: int, recipe: Recipe, epoch: int) -> Iterator[list[int]]:
-    """The picture numbers of each step of an epoch, in an order seeded by run and epoch."""
-    order = np.random.default_rng((recipe.seed, epoch)).permutation(count).tolist()
-    for step in range(steps_per_epoch(count, recipe)):
-        yield order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
-
-
 def train_epoch(
     fabric: Fabric,
     learner: Learner,
     part: Part,
+    coming: Iterator[Batch],
     recipe: Recipe,
     epoch: int,
     *,
     on_step: Callable[[], None],
-    prepare_ahead: bool = False,
     teacher: nn.Module | None = None,
 ) -> dict[str, float]:
-    """One pass over the training part, the next batch prepared by a thread of its own where `prepare_ahead`.
+    """One pass over the training part, whose batches are the next that come.
 
     A teacher is asked about every picture as it is changed.
 
@@ -94,19 +80,13 @@ def train_epoch(
     """
     learner.network.train()
     torch.manual_seed(_number(recipe.seed, epoch, fabric.global_rank))
-    size, first = recipe.stage_of(epoch).size, epoch * steps_per_epoch(len(part.pictures), recipe)
-    steps = recipe.epochs * steps_per_epoch(len(part.pictures), recipe)
-    order = batches(len(part.pictures), recipe, epoch)
-    mine = (numbers[fabric.global_rank :: fabric.world_size] for numbers in order)
-    prepare = partial(_prepared, fabric, part.pictures, recipe, epoch)
-    prepared = ahead(prepare, mine) if prepare_ahead else map(prepare, mine)
-    precision = DepthwiseInFullPrecision() if has_depthwise(learner.network) else nullcontext()
+    count = steps_per_epoch(len(part.pictures), recipe)
+    first, steps = epoch * count, recipe.epochs * count
     losses = []
-    for step, (numbers, grey) in enumerate(prepared, start=first):
+    for step, (numbers, grey) in enumerate(islice(coming, count), start=first):
         for group in learner.optimizer.param_groups:
             group["lr"] = learning_rate(recipe, step, steps)
-        with precision:
-            logits = learner.network(grey).float()
+        logits = learner.network(grey).float()
         target = fabric.to_device(part.targets[numbers])
         loss = F.cross_entropy(logits, target, part.class_weights, label_smoothing=recipe.label_smoothing)
         if teacher is not None:
@@ -126,19 +106,10 @@ def train_epoch(
         )
     return {
         "epoch": epoch + 1,
-        "size": size,
+        "size": recipe.stage_of(epoch).size,
         "learning_rate": learning_rate(recipe, step, steps),
         "train_loss": train_loss,
     }
-
-
-def _prepared(
-    fabric: Fabric, pictures: Pictures, recipe: Recipe, epoch: int, numbers: list[int]
-) -> tuple[list[int], Tensor]:
-    """The numbers and the changed pictures of a batch, as the network takes them."""
-    grey = fabric.to_device(pictures.batch(numbers, recipe.stage_of(epoch).size)).float() / 255
-    grey = augment(grey, recipe.augmentation, recipe.seed, epoch, numbers)
-    return numbers, grey.contiguous(memory_format=torch.channels_last)
 
 
 def averaging(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:

@@ -7,7 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -27,8 +27,10 @@ from steelsight.models.counting import macs
 from steelsight.models.grey import GreyNetwork
 from steelsight.records import FloatArray, Sample, SteelsightError
 from steelsight.training import recipe as recipes
-from steelsight.training.ahead import one_thread
-from steelsight.training.engine import Learner, Part, averaging, predict, steps_per_epoch, train_epoch
+from steelsight.training.batches import Batches, largest, steps_per_epoch
+from steelsight.training.beside import beside, has_room, one_thread
+from steelsight.training.engine import Learner, Part, averaging, predict, train_epoch
+from steelsight.training.full_precision import keep_full_precision
 from steelsight.training.memory import keep_memory
 from steelsight.training.pictures import Pictures
 from steelsight.training.recipe import Recipe
@@ -138,28 +140,30 @@ def fit(
         "classes": list(classes),
         "pictures": [sample.path.name for sample in training],
     }
-    beside = is_prepared_beside(averaged, recipe, fabric, teacher)
+    shares_the_work = is_prepared_beside(averaged, recipe, fabric, teacher)
     if teacher is not None:
         teacher = teacher.to(fabric.device).to(memory_format=torch.channels_last).eval()
     state = _State()
     if resume and (out / CHECKPOINT).exists():
         state = _load(out / CHECKPOINT, plain, run)
         on_resume(state.epoch * steps_per_epoch(len(training), recipe))
-    for epoch in range(state.epoch, recipe.epochs):
-        started = time.monotonic()
-        with one_thread() if beside else nullcontext():
-            figures = train_epoch(
-                fabric, learner, parts[0], recipe, epoch, on_step=on_step, prepare_ahead=beside, teacher=teacher
-            )
-        if validation:
-            logits = predict(fabric, averaged, parts[1].pictures, int(figures["size"]))
-            figures |= _validate(logits, parts[1].targets, weights)
-        figures["seconds"] = round(time.monotonic() - started, 2)
-        _choose(state, figures, averaged, recipe)
-        if fabric.is_global_zero:
-            _save(out, plain, state, run)
-        on_epoch(figures)
-        fabric.barrier()
+    batches = Batches(parts[0].pictures, recipe, state.epoch, fabric.device, fabric.global_rank, fabric.world_size)
+    with closing(beside(batches, largest(recipe)) if shares_the_work else iter(batches)) as coming:
+        for epoch in range(state.epoch, recipe.epochs):
+            started = time.monotonic()
+            with one_thread() if shares_the_work else nullcontext():
+                figures = train_epoch(
+                    fabric, learner, parts[0], coming, recipe, epoch, on_step=on_step, teacher=teacher
+                )
+            if validation:
+                logits = predict(fabric, averaged, parts[1].pictures, int(figures["size"]))
+                figures |= _validate(logits, parts[1].targets, weights)
+            figures["seconds"] = round(time.monotonic() - started, 2)
+            _choose(state, figures, averaged, recipe)
+            if fabric.is_global_zero:
+                _save(out, plain, state, run)
+            on_epoch(figures)
+            fabric.barrier()
     averaged.load_state_dict(state.best_weights)
     return Fitted(averaged.cpu().eval(), tuple(state.history), state.best_epoch)
 
@@ -169,7 +173,7 @@ def is_prepared_beside(network: GreyNetwork, recipe: Recipe, fabric: Fabric, tea
 
     Larger ones train faster on all cores. A teacher only answers, which is a third of what a step of training takes.
     """
-    if fabric.device.type != "cpu" or torch.get_num_threads() == 1:
+    if fabric.device.type != "cpu" or torch.get_num_threads() == 1 or not has_room(largest(recipe)):
         return False
     shape = (1, recipe.size, recipe.size)
     try:
@@ -185,6 +189,7 @@ def _make_learner(recipe: Recipe, classes: int, fabric: Fabric) -> Learner:
     average = AveragedModel(network, multi_avg_fn=averaging(recipe.average_decay), use_buffers=True)
     groups = _parameter_groups(network, recipe.weight_decay)
     optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
+    keep_full_precision(network)
     average.module.to(fabric.device)  # its count stays on the processor, where it is asked for at every step
     return Learner(network, average, optimizer)
 
