@@ -32,7 +32,7 @@ from steelsight.training import recipe as recipes
 from steelsight.training.crossval import prepare
 from steelsight.training.export import export
 from steelsight.training.familiar import familiarity
-from steelsight.training.fit import create_network
+from steelsight.training.fit import CHECKPOINT, create_network
 from steelsight.training.pictures import Pictures
 from steelsight.training.recipe import Recipe
 from steelsight.training.study import keep, recipe_of
@@ -88,6 +88,7 @@ def _refit_cell(study: Study, key: Key, source: Kept, recipe: Recipe, out: Path,
     old = STUDIES / "models" / source.key.recipe / source.key.network / key.protocol / cell.folder.name / RUN_FILE
     card = load(old).card
     network = network_of(old, recipe, len(card.classes))
+    torch.save({"best_weights": network.state_dict()}, cell.folder / CHECKPOINT)  # for `again.py`
     samples, root = catalog.read(data).samples, catalog.root_of(data)
     assigned, _ = foldfile.match_samples(samples, root, place / on_disk.FOLDS)
     pairs = list(zip(samples, assigned, strict=True))

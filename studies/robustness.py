@@ -22,7 +22,7 @@ MODELS = {
     "millnet_likeness": "MillNet",
     "millnet_24_taught": "MillNet-24, taught",
     "millnet": "MillNet-24",
-    "millnet_line_large": "MillNet for a line",
+    "millnet_line_likeness": "MillNet for a line",
     "millnet_line": "MillNet-24 for a line",
     "pdmsnet": "PDMSNet",
 }
