@@ -134,3 +134,19 @@ def test_most_photographs_of_neu_are_sharpened_where_the_harsh_suite_blurred_the
     assert len(gains) >= 45
     assert np.median(gains) < 0.5
     assert max(gains) <= 1
+
+
+@given(drawn_arrays.arrays(np.uint8, st.tuples(st.integers(1, 5), st.integers(16, 70), st.integers(16, 40))))
+def test_pictures_are_mended_together_as_alone(greys: np.ndarray) -> None:
+    expected = np.stack([images.mend(grey) for grey in greys])
+    assert np.array_equal(images.prepare_all(list(greys), greys.shape[1:]), expected)
+
+
+def test_pictures_that_need_mending_are_found_among_others() -> None:
+    sharp = [draw("scratches", seed, 200).pixels for seed in range(3)]
+    blurred = corrupt(sharp[0], "motion_blur_along", 3, "a.png")
+    dead = corrupt(sharp[1], "dead_columns", 3, "b.png")
+    pictures = [*sharp, blurred, dead]
+    mended = images.prepare_all(pictures, (200, 200))
+    assert np.array_equal(mended, np.stack([images.prepare(grey, (200, 200)) for grey in pictures]))
+    assert [not np.array_equal(one, other) for one, other in zip(mended, pictures, strict=True)][3:] == [True, True]

@@ -11,6 +11,7 @@ import hashlib
 import io
 import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from steelsight.motion import sharpened
+from steelsight.motion import may_be_blurred, sharpened
 from steelsight.records import GreyImage, SteelsightError
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
@@ -95,6 +96,16 @@ def prepare(grey: GreyImage, size: tuple[int, int]) -> GreyImage:
     return resize(mend(grey), size)
 
 
+def prepare_all(greys: Sequence[GreyImage], size: tuple[int, int]) -> GreyImage:
+    """What `prepare` gives of each, together: shape (pictures, height, width)."""
+    if any(grey.shape != size for grey in greys):
+        return np.stack([prepare(grey, size) for grey in greys])
+    together = np.stack(greys)
+    for number in np.flatnonzero(_may_have_dead_columns(together) | may_be_blurred(together)):
+        together[number] = mend(together[number])
+    return together
+
+
 def mend(grey: GreyImage) -> GreyImage:
     """Without dead columns and without the blur of the strip's motion, shape (height, width); itself if it has none."""
     return sharpened(mend_columns(grey))
@@ -105,10 +116,10 @@ def mend_columns(grey: GreyImage) -> GreyImage:
 
     A column is dead if its level never changes while those beside it do; up to MOST_DEAD side by side.
     """
-    height, width = grey.shape
+    width = grey.shape[1]
     first = grey[0]
     stuck = first == grey[-1]
-    for row in (height // 2, height // 3, height // 5):  # a few rows tell most pictures from those to be looked at
+    for row in _few_rows(grey):
         if not np.count_nonzero(stuck):
             return grey
         stuck &= first == grey[row]
@@ -124,6 +135,20 @@ def mend_columns(grey: GreyImage) -> GreyImage:
         share = (np.arange(1, len(run) + 1) / (len(run) + 1))[None]
         mended[:, run] = np.rint(beside[:, :1] * (1 - share) + beside[:, 1:] * share)
     return mended
+
+
+def _may_have_dead_columns(greys: GreyImage) -> npt.NDArray[np.bool_]:
+    """Which of several pictures, (pictures, height, width), `mend_columns` has to look at, shape (pictures,)."""
+    first = greys[:, 0]
+    stuck = first == greys[:, -1]
+    for row in _few_rows(greys[0]):
+        stuck &= first == greys[:, row]
+    return np.asarray(stuck.any(1))
+
+
+def _few_rows(grey: GreyImage) -> tuple[int, ...]:
+    """A few rows tell most pictures from those whose columns are to be looked at."""
+    return len(grey) // 2, len(grey) // 3, len(grey) // 5
 
 
 def fingerprint(grey: GreyImage) -> str:

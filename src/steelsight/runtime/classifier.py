@@ -163,7 +163,7 @@ class Classifier:
     def _batch(self, greys: Sequence[GreyImage]) -> Batch:
         if len(greys) == 1:
             return images.prepare(greys[0], self.card.size)[None, None]
-        return np.stack([images.prepare(grey, self.card.size) for grey in greys])[:, None]
+        return images.prepare_all(greys, self.card.size)[:, None]
 
     def _answer_one(self, source: Source) -> Prediction:
         """As `_answer`, without what batches need, which takes 3 microseconds."""
