@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from steelsight.evaluation.evaluate import evaluate
 from steelsight.evaluation.provenance import provenance
 from steelsight.evaluation.studies import Study
 from steelsight.models.grey import MEAN, STD, GreyNetwork
-from steelsight.records import SteelsightError
+from steelsight.records import Sample, SteelsightError
 from steelsight.runtime.classifier import RUN_FILE, load
 from steelsight.training import recipe as recipes
 from steelsight.training.crossval import prepare
@@ -73,13 +74,16 @@ def refit(study: Study, trained: Study, out: Path, data: Path) -> None:
     if changed:
         raise SteelsightError(f"{study.name}: was not trained by {trained.name}, whose {', '.join(changed)} differs.")
     kept = {cell.key: cell for cell in archive.load(STUDIES / "results")}
+    samples = catalog.read(data).samples
     for _, key in study.cells():
         source = Key(trained.recipe, trained.networks[0].name, key.protocol, key.fold, key.seed)
-        _refit_cell(study, key, kept[source], recipe, out, data)
+        _refit_cell(study, key, kept[source], recipe, out, samples, catalog.root_of(data))
         print(key.path, flush=True)
 
 
-def _refit_cell(study: Study, key: Key, source: Kept, recipe: Recipe, out: Path, data: Path) -> None:
+def _refit_cell(
+    study: Study, key: Key, source: Kept, recipe: Recipe, out: Path, samples: Sequence[Sample], root: Path
+) -> None:
     place = out / key.recipe / key.network / key.protocol
     prepare(place, recipe, STUDIES / "folds" / f"{key.protocol}.csv")
     cell = on_disk.cell(place, key.fold, key.seed)
@@ -89,7 +93,6 @@ def _refit_cell(study: Study, key: Key, source: Kept, recipe: Recipe, out: Path,
     card = load(old).card
     network = network_of(old, recipe, len(card.classes))
     torch.save({"best_weights": network.state_dict()}, cell.folder / CHECKPOINT)  # for `again.py`
-    samples, root = catalog.read(data).samples, catalog.root_of(data)
     assigned, _ = foldfile.match_samples(samples, root, place / on_disk.FOLDS)
     pairs = list(zip(samples, assigned, strict=True))
     training = [sample for sample, entry in pairs if entry.fold not in {key.fold, foldfile.UNUSED}]

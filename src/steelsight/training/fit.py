@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -28,7 +28,7 @@ from steelsight.models.grey import GreyNetwork
 from steelsight.records import FloatArray, Sample, SteelsightError
 from steelsight.training import recipe as recipes
 from steelsight.training.batches import Batches, largest, steps_per_epoch
-from steelsight.training.beside import beside, has_room, one_thread
+from steelsight.training.beside import Batch, beside, has_room, one_thread
 from steelsight.training.engine import Learner, Part, averaging, predict, train_epoch
 from steelsight.training.full_precision import keep_full_precision
 from steelsight.training.memory import keep_memory
@@ -147,8 +147,7 @@ def fit(
     if resume and (out / CHECKPOINT).exists():
         state = _load(out / CHECKPOINT, plain, run)
         on_resume(state.epoch * steps_per_epoch(len(training), recipe))
-    batches = Batches(parts[0].pictures, recipe, state.epoch, fabric.device, fabric.global_rank, fabric.world_size)
-    with closing(beside(batches, largest(recipe)) if shares_the_work else iter(batches)) as coming:
+    with closing(_coming(parts[0].pictures, recipe, state.epoch, fabric, shares_the_work)) as coming:
         for epoch in range(state.epoch, recipe.epochs):
             started = time.monotonic()
             with one_thread() if shares_the_work else nullcontext():
@@ -166,6 +165,14 @@ def fit(
             fabric.barrier()
     averaged.load_state_dict(state.best_weights)
     return Fitted(averaged.cpu().eval(), tuple(state.history), state.best_epoch)
+
+
+def _coming(
+    pictures: Pictures, recipe: Recipe, first_epoch: int, fabric: Fabric, shares_the_work: bool
+) -> Generator[Batch, None, None]:
+    """This process's part of all batches from an epoch on."""
+    batches = Batches(pictures, recipe, first_epoch, fabric.device, fabric.global_rank, fabric.world_size)
+    return beside(batches, largest(recipe)) if shares_the_work else iter(batches)
 
 
 def is_prepared_beside(network: GreyNetwork, recipe: Recipe, fabric: Fabric, teacher: nn.Module | None = None) -> bool:
