@@ -49,8 +49,11 @@ class Plan:
     single: Amount
     """Of calls with one picture."""
     many: Amount
+    through: Amount
+    """Of lists and strips, to see how much gets through: for seconds on end, as at a line, since what else the machine
+    does falls on some of them."""
     tiles: int
-    """Of a list and of a strip, to see how much gets through; a multiple of what lies side by side on a strip."""
+    """Of a list and of a strip; a multiple of what lies side by side on a strip."""
     product_side: int
     """Of the matrices that show the processor's peak."""
 
@@ -60,11 +63,12 @@ FULL = Plan(
     tried=Amount(rounds=1, untimed=2, fewest=3, most=10, seconds=0.1),
     single=Amount(rounds=5, untimed=2, fewest=20, most=60, seconds=0.15),
     many=Amount(rounds=3, untimed=1, fewest=1, most=10, seconds=0.2),
+    through=Amount(rounds=3, untimed=2, fewest=3, most=100, seconds=1.0),
     tiles=300,
     product_side=2048,
 )
 ONCE = Amount(rounds=1, untimed=1, fewest=1, most=3, seconds=0.0)
-QUICK = Plan(is_quick=True, tried=ONCE, single=ONCE, many=ONCE, tiles=60, product_side=512)
+QUICK = Plan(is_quick=True, tried=ONCE, single=ONCE, many=ONCE, through=ONCE, tiles=60, product_side=512)
 
 
 def measure(networks: Networks, known: Sequence[Accuracy], plan: Plan, out: Path) -> Speed:
@@ -152,7 +156,7 @@ def measure_two_cores(tried: Sequence[Times], folder: Path, networks: Networks, 
     scanning = [each for each in scanning if each.variant.engine != "plain"]
     for way in ("predict", "scan"):
         asks: dict[Worker, Sequence[Ask]] = {each: [(way, plan.tiles)] for each in scanning}
-        section.times += time_rounds(asks, plan.many, section.problems)
+        section.times += time_rounds(asks, plan.through, section.problems)
     time_batches([each for each in workers if each.variant in choice.best(tried, networks)], plan, section)
     close(workers)
     return section
