@@ -2,6 +2,7 @@
 
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,11 +11,12 @@ import onnx
 import pytest
 
 import steelsight
+from steelsight.images import prepare_all
 from steelsight.records import SteelsightError
 from steelsight.runtime import card as cards
 from steelsight.runtime.classifier import load
 from steelsight.runtime.classifier import model_file as file_of
-from steelsight.runtime.engines import TOGETHER
+from steelsight.runtime.engines import TOGETHER, side_by_side
 from steelsight.training.export import write_card
 from steelsight.training.quantise import quantise
 
@@ -103,6 +105,24 @@ def test_one_classifier_serves_several_threads(openvino_file: Path, threads: int
     for worker in workers:
         worker.join()
     assert found == expected
+
+
+def test_threads_side_by_side_have_engines_of_their_own(openvino_file: Path) -> None:
+    classifier = load(openvino_file, threads=3)
+    engine = side_by_side(openvino_file.read_bytes(), classifier.card)
+    batches = [prepare_all(greys(4 + number), classifier.card.size)[:, None] for number in range(3)]
+    expected = [classifier._engine.run(batch).logits for batch in batches]
+    with ThreadPoolExecutor(3) as pool:
+        for _ in range(5):
+            for found, wanted in zip(pool.map(lambda batch: engine.run(batch).logits, batches), expected, strict=True):
+                np.testing.assert_allclose(found, wanted, atol=1e-4)
+    assert 1 <= len(engine._idle) <= 3  # type: ignore[attr-defined]
+
+
+def test_a_list_is_answered_as_its_pictures_are(openvino_file: Path) -> None:
+    pictures = greys(50)
+    one, two = load(openvino_file, threads=1), load(openvino_file, threads=2)
+    assert [answer.label for answer in two.predict(pictures)] == [one.predict(grey)[0].label for grey in pictures]
 
 
 def test_without_openvino_a_sentence_says_what_to_install(openvino_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

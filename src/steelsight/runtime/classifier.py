@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import resources
 from itertools import islice
 from pathlib import Path
@@ -33,8 +31,10 @@ from steelsight.runtime.engines import (
     Output,
     cores,
     scanner,
+    side_by_side,
     start,
 )
+from steelsight.runtime.sharing import in_order
 from steelsight.runtime.sources import SOURCES, Source, decoded, name_of
 
 DEFAULT_MODEL = "millnet-neu"
@@ -51,6 +51,9 @@ FURTHER = "lead_of_another_class"
 BATCH = 16
 AHEAD = 64
 """Pictures that are decoded or waiting at most, but for TOGETHER on each of more than 16 cores."""
+
+Numbered = tuple[int, Source | SteelsightError]
+"""What is to be answered, and its number among all."""
 
 
 class Classifier:
@@ -88,20 +91,11 @@ class Classifier:
         Every core decodes and answers batches of its own, so that one waits for the disk while another computes. An
         error among the sources becomes a prediction that says so.
         """
-        numbered = enumerate(sources)
         size = max(TOGETHER, min(BATCH, AHEAD // (2 * self._threads)) // TOGETHER * TOGETHER)
-        batches = max(self._threads, min(2 * self._threads, AHEAD // size))
-        waiting: deque[Future[list[tuple[Prediction, GreyImage | None]]]] = deque()
-        pool = ThreadPoolExecutor(max_workers=self._threads)
-        try:
-            while True:
-                while len(waiting) < batches and (batch := list(islice(numbered, size))):
-                    waiting.append(pool.submit(self._answer, self._side_by_side, batch))
-                if not waiting:
-                    return
-                yield from waiting.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+        ahead = max(self._threads, min(2 * self._threads, AHEAD // size))
+        work = partial(self._answer, self._side_by_side)
+        for answers in in_order(work, _cut(enumerate(sources), size), self._threads, ahead):
+            yield from answers
 
     def logits(self, greys: Sequence[GreyImage]) -> tuple[FloatArray, FloatArray]:
         """Grey pictures of any size -> logits (n, classes) and class maps (n, classes, h, w)."""
@@ -150,11 +144,7 @@ class Classifier:
     @cached_property
     def _side_by_side(self) -> Engine:
         """For batches side by side, each on one core."""
-        return (
-            self._engine
-            if self._threads == 1
-            else start(self._content, self.card, self._threads, streams=self._threads)
-        )
+        return self._engine if self._threads == 1 else side_by_side(self._content, self.card)
 
     @cached_property
     def _scanner(self) -> Engine:
@@ -173,9 +163,7 @@ class Classifier:
             return _unread(name, grey)
         return self._prediction(name, grey.shape, self._engine.run(self._batch([grey])), 0)
 
-    def _answer(
-        self, engine: Engine, batch: Sequence[tuple[int, Source | SteelsightError]]
-    ) -> list[tuple[Prediction, GreyImage | None]]:
+    def _answer(self, engine: Engine, batch: Sequence[Numbered]) -> list[tuple[Prediction, GreyImage | None]]:
         names = [name_of(source, number) for number, source in batch]
         pictures = [decoded(source, name) for name, (_, source) in zip(names, batch, strict=True)]
         greys = [entry for entry in pictures if not isinstance(entry, ImageError)]
@@ -294,6 +282,12 @@ def _check_graph(graph: OnnxRuntime, card: Card, path: Path) -> None:
     )
     if not fits:
         raise SteelsightError(f"{path}: the graph does not fit the model's card; export the model again.")
+
+
+def _cut(numbered: Iterator[Numbered], size: int) -> Iterator[list[Numbered]]:
+    """Lists of so many, the last of what is left."""
+    while part := list(islice(numbered, size)):
+        yield part
 
 
 def _unread(name: str, error: ImageError) -> Prediction:

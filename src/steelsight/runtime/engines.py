@@ -6,7 +6,8 @@ import math
 import os
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
 
@@ -109,13 +110,10 @@ class OpenVino:
 
     A shape that is known is computed up to twice as fast, so it is compiled for one picture, for TOGETHER and for as
     many as fit a core's cache, and other numbers of them are cut into these. size: height and width of the pictures, or
-    None for any. streams: how many batches it computes side by side, each on its share of the threads. Raises
-    SteelsightError where OpenVINO is not installed, ValueError for what it cannot compute.
+    None for any. Raises SteelsightError where OpenVINO is not installed, ValueError for what it cannot compute.
     """
 
-    def __init__(
-        self, content: bytes, threads: int, floats: str, size: tuple[int, int] | None, streams: int = 1
-    ) -> None:
+    def __init__(self, content: bytes, threads: int, floats: str, size: tuple[int, int] | None) -> None:
         try:
             import openvino
         except ImportError:
@@ -128,7 +126,8 @@ class OpenVino:
             "INFERENCE_PRECISION_HINT": "f32" if floats == "fp32" else "bf16",
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": threads,
-            "NUM_STREAMS": streams,
+            "NUM_STREAMS": 1,
+            "ENABLE_CPU_PINNING": False,  # it would pin every engine of one thread to the same core, in all processes
             "CPU_RUNTIME_CACHE_CAPACITY": "16",  # of shapes; it grows with every new one otherwise
         }
         self._idle: dict[int, list[_Request]] = defaultdict(list)
@@ -197,6 +196,25 @@ class OpenVino:
             return make(self._compiled_for(pictures).create_infer_request(), self._names)
 
 
+class SideBySide:
+    """An engine for each thread that asks at the same time: threads that share one wait for each other."""
+
+    def __init__(self, make: Callable[[], Engine]) -> None:
+        self._make = make
+        self._idle = [make()]
+        self.together = self._idle[0].together
+
+    def run(self, batch: Batch) -> Output:
+        try:
+            engine = self._idle.pop()
+        except IndexError:
+            engine = self._make()
+        try:
+            return engine.run(batch)
+        finally:
+            self._idle.append(engine)
+
+
 class _Request:
     """What is asked of OpenVINO by one thread at a time."""
 
@@ -250,14 +268,20 @@ def _joined(outputs: Sequence[Output]) -> Output:
     return Output(**{name: np.concatenate(parts) for name, parts in by_name.items() if parts[0] is not None})
 
 
-def start(content: bytes, card: Card, threads: int, *, streams: int = 1) -> Engine:
+def start(content: bytes, card: Card, threads: int) -> Engine:
     """The engine that a model's card names, for pictures of the card's size; see `scanner` for others.
 
     Raises SteelsightError where it is not installed, ValueError where it cannot compute the graph.
     """
     if card.engine == "openvino":
-        return OpenVino(content, threads, _floats(card), card.size, streams)
-    return OnnxRuntime(content, threads // streams)
+        return OpenVino(content, threads, _floats(card), card.size)
+    return OnnxRuntime(content, threads)
+
+
+def side_by_side(content: bytes, card: Card) -> Engine:
+    """The same for several threads at once, each of which computes its batch by itself."""
+    one_core = partial(start, content, card, 1)
+    return SideBySide(one_core) if card.engine == "openvino" else one_core()
 
 
 def scanner(content: bytes, card: Card, threads: int, engine: Engine) -> Engine:
