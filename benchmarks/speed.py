@@ -60,7 +60,7 @@ class Plan:
 
 FULL = Plan(
     is_quick=False,
-    tried=Amount(rounds=1, untimed=2, fewest=3, most=10, seconds=0.1),
+    tried=Amount(rounds=3, untimed=2, fewest=3, most=30, seconds=0.1),
     single=Amount(rounds=5, untimed=2, fewest=20, most=60, seconds=0.15),
     many=Amount(rounds=3, untimed=1, fewest=1, most=10, seconds=0.2),
     through=Amount(rounds=3, untimed=2, fewest=3, most=100, seconds=1.0),
