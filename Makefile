@@ -27,7 +27,7 @@ lint: $(VENV)/installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# About ten minutes on two idle cores. What benchmarks/results holds already is not measured again: delete it first.
+# About a quarter of an hour on two idle cores. What benchmarks/results holds already is not measured again: delete it first.
 bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks.speed
 	$(BIN)/python -m benchmarks.growth

@@ -24,9 +24,9 @@ class _Task(Generic[Item, Result]):
 def in_order(work: Callable[[Item], Result], items: Iterable[Item], threads: int, ahead: int) -> Iterator[Result]:
     """`work` of each item, in order, on so many threads: the caller's and others, which end with the iterator.
 
-    A thread that only waits for answers takes turns with those that compute them, which costs small networks a tenth of
-    their speed; so it computes what nobody has begun. ahead: how many items are taken at most before the first of them
-    is answered. Raises what `work` raises.
+    A thread that only waits for answers still takes turns with those that compute them, so it computes as well, what
+    nobody has begun. ahead: how many items are taken at most before the first of them is answered. Raises what `work`
+    raises.
     """
     if threads == 1:
         yield from map(work, items)
