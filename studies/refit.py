@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -90,7 +91,7 @@ def _refit_cell(
     cell.folder.mkdir(exist_ok=True)
     recipes.save(recipe, cell.folder / "recipe.yaml")
     old = STUDIES / "models" / source.key.recipe / source.key.network / key.protocol / cell.folder.name / RUN_FILE
-    card = load(old).card
+    card = replace(load(old).card, second_look=recipe.second_look)
     network = network_of(old, recipe, len(card.classes))
     torch.save({"best_weights": network.state_dict()}, cell.folder / CHECKPOINT)  # for `again.py`
     assigned, _ = foldfile.match_samples(samples, root, place / on_disk.FOLDS)

@@ -52,7 +52,7 @@ def export_again(name: str, study: str, data: Path) -> None:
     """The file anew, from the weights in the package and by the recipe of its siblings."""
     asked = studies.load(STUDIES, study)
     recipe = recipe_of(STUDIES, asked, asked.networks[0])
-    card = load(WEIGHTS / f"{name}.onnx").card
+    card = replace(load(WEIGHTS / f"{name}.onnx").card, second_look=recipe.second_look)
     network = timm.create_model(card.model, pretrained=True, num_classes=len(card.classes), in_chans=1)
     network.load_state_dict(load_file(WEIGHTS / f"{name}.safetensors"))
     grey, samples = GreyNetwork(network, 1), with_boxes(catalog.read(data).samples, data)

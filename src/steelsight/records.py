@@ -164,6 +164,8 @@ class Card:
     """Pixels from one place of the class map to the next, where the network can scan pictures of any size; else 0."""
     reach: int = 0
     """Row n of the class map sees nothing farther than this many pixels from row n * stride; nor do columns."""
+    second_look: float = 0.0
+    """Pictures whose two likeliest classes are fewer logits apart are looked at again (`runtime.second_look`)."""
     format: int = 1
 
 

@@ -43,6 +43,8 @@ def test_a_card_survives_the_way_through_json() -> None:
         {"training_images": [1]},
         {"provenance": {"seed": 0}},
         {"model": None},
+        {"second_look": -1},
+        {"second_look": "2"},
     ],
 )
 def test_a_wrong_field_is_named(change: dict[str, Any]) -> None:

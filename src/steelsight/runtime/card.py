@@ -95,5 +95,6 @@ _LATER: dict[str, Callable[[Any], bool]] = {
     "floats": lambda value: value in FLOATS,
     "stride": lambda value: _is_count(value, MAX_SIDE),
     "reach": lambda value: _is_count(value, MAX_SIDE),
+    "second_look": lambda value: _is_number(value) and value >= 0,
 }
 """Fields that files written before them lack."""

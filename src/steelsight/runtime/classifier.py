@@ -34,6 +34,7 @@ from steelsight.runtime.engines import (
     side_by_side,
     start,
 )
+from steelsight.runtime.second_look import SecondLook
 from steelsight.runtime.sharing import in_order
 from steelsight.runtime.sources import SOURCES, Source, decoded, name_of
 
@@ -62,6 +63,7 @@ class Classifier:
     def __init__(self, card: Card, name: str, content: bytes, engine: Engine, threads: int) -> None:
         self.card, self.name = card, name
         self._content, self._engine, self._threads = content, engine, threads
+        self._looking = self._looks_again(engine)
         self._strangest = card.thresholds.get(STRANGENESS, math.inf)
         self._least_lead = card.thresholds.get(FURTHER, math.inf)
 
@@ -106,6 +108,10 @@ class Classifier:
         """Grey pictures of any size -> all that the graph gives."""
         return self._engine.run(self._batch(greys))
 
+    def judged(self, greys: Sequence[GreyImage]) -> Output:
+        """The same, where the card asks for it with the logits of a second look: what predictions are made of."""
+        return self._looking.run(self._batch(greys))
+
     def candidates(self, prediction: Prediction) -> tuple[str, ...]:
         """The classes that a picture may be of, surest first: the true one is among them in 99 of 100 pictures like
         those that the model was calibrated on.
@@ -144,11 +150,16 @@ class Classifier:
     @cached_property
     def _side_by_side(self) -> Engine:
         """For batches side by side, each on one core."""
-        return self._engine if self._threads == 1 else side_by_side(self._content, self.card)
+        if self._threads == 1:
+            return self._looking
+        return self._looks_again(side_by_side(self._content, self.card))
 
     @cached_property
     def _scanner(self) -> Engine:
         return scanner(self._content, self.card, self._threads, self._engine)
+
+    def _looks_again(self, engine: Engine) -> Engine:
+        return SecondLook(engine, self.card.second_look) if self.card.second_look else engine
 
     def _batch(self, greys: Sequence[GreyImage]) -> Batch:
         if len(greys) == 1:
@@ -161,7 +172,7 @@ class Classifier:
         grey = decoded(source, name)
         if isinstance(grey, ImageError):
             return _unread(name, grey)
-        return self._prediction(name, grey.shape, self._engine.run(self._batch([grey])), 0)
+        return self._prediction(name, grey.shape, self._looking.run(self._batch([grey])), 0)
 
     def _answer(self, engine: Engine, batch: Sequence[Numbered]) -> list[tuple[Prediction, GreyImage | None]]:
         names = [name_of(source, number) for number, source in batch]

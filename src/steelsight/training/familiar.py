@@ -145,7 +145,7 @@ def held_out(classifier: Classifier, samples: Sequence[Sample], change: Change =
     logits, means, strangeness, leads = [], [], [], list[float]()
     for start in range(0, len(samples), BATCH):
         paths = [sample.path for sample in samples[start : start + BATCH]]
-        output = classifier.output([change(images.decode(path), number) for number, path in enumerate(paths, start)])
+        output = classifier.judged([change(images.decode(path), number) for number, path in enumerate(paths, start)])
         logits.append(output.logits)
         means.append(output.class_maps.mean((2, 3)))
         strangeness.append(np.zeros(len(output.logits)) if output.strangeness is None else output.strangeness)

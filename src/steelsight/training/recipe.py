@@ -113,6 +113,9 @@ class Recipe:
     likeness: float = 0.0
     """What that has to say of the class: logits that a class gains by being e times nearer, as `models.strangeness`
     says; 0: nothing."""
+    second_look: float = 0.0
+    """The file looks again, mirrored, at pictures whose two likeliest classes are fewer logits apart, as
+    `runtime.second_look` says; 0: at none."""
     augmentation: Augmentation = Augmentation()
     precision: str = "auto"
     """`bf16-mixed`, `32-true`, or `auto`: bf16 where the processor has it."""
@@ -145,10 +148,10 @@ class Recipe:
         return replace(self, stages=tuple(stages))
 
 
-OF_BOTH = frozenset({"clean_windows", "directions", "likeness", "precision", "teacher", "teachers", "validation_share"})
-"""What a teacher has not got by itself: it sees the pictures that its pupil sees, and answers by itself."""
-OF_THE_FILE = frozenset({"directions", "likeness"})
+OF_THE_FILE = frozenset({"directions", "likeness", "second_look"})
 """What is worked out of the trained network for its file: a run that is resumed may have others."""
+OF_BOTH = OF_THE_FILE | {"clean_windows", "precision", "teacher", "teachers", "validation_share"}
+"""What a teacher has not got by itself: it sees the pictures that its pupil sees, and answers by itself."""
 FACTORS = ("scale", "gain", "gamma", "aspect")
 """Names of the augmentation that 1 switches off."""
 PRECISIONS = ("auto", "bf16-mixed", "32-true")
@@ -271,6 +274,10 @@ def _check(recipe: Recipe, where: str) -> None:
         "clean_windows: give 0, or 16 or more pixels": recipe.clean_windows != 0 and recipe.clean_windows < 16,
         "directions: give 1 or more": recipe.directions < 1,
         "likeness: give a number from 0 to 100": not 0 <= recipe.likeness <= 100,
+        "second_look: give a number from 0 to 100": not 0 <= recipe.second_look <= 100,
+        "second_look: is mirrored, which the network has not learned; set flip in augmentation": (
+            recipe.second_look > 0 and not recipe.augmentation.flip
+        ),
         "teachers: give 1 or more": recipe.teachers < 1,
         "teachers: there is no teacher; say what it is by teacher": recipe.teachers > 1 and not recipe.teacher,
         f"precision: give one of {', '.join(PRECISIONS)}": recipe.precision not in PRECISIONS,

@@ -187,7 +187,7 @@ def _cost_of(cell: Cell, samples: Sequence[Sample], folds: Sequence[int], engine
 
 def _labels(classifier: Classifier, greys: Sequence[GreyImage]) -> np.ndarray[tuple[int], np.dtype[np.str_]]:
     batches = (greys[start : start + BATCH] for start in range(0, len(greys), BATCH))
-    best = np.concatenate([classifier.logits(batch)[0].argmax(1) for batch in batches])
+    best = np.concatenate([classifier.judged(batch).logits.argmax(1) for batch in batches])
     return np.asarray(np.array(classifier.classes)[best])
 
 

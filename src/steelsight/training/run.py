@@ -220,6 +220,7 @@ def _card(fitted: Fitted, parts: Parts, recipe: Recipe, learned_from: tuple[str,
         size=(recipe.size, recipe.size),
         protocol=parts.protocol,
         training_images=learned_from,
+        second_look=recipe.second_look,
         provenance={
             **provenance(),
             "threads": str(torch.get_num_threads()),
