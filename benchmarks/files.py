@@ -33,8 +33,8 @@ AS_SHIPPED = [OURS, "pdmsnet"]
 """Networks whose files compute all that a shipped one does; the others only compute what they must."""
 CAPPED = ("millnet", "millnet_large")
 """Those whose shipped weights have a cap in their layers."""
-SHIPPED_BY = {"millnet": ROOT / "studies" / "recipes" / "millnet_likeness.yaml"}
-"""Recipes of shipped files that say more of what pictures are like than others do."""
+SHIPPED_BY = {"millnet": "millnet_second_look", "millnet_large": "millnet_line_second_look"}
+"""Recipes of shipped files that count what pictures are like, and look again at those in doubt."""
 
 
 def path_of(folder: Path, variant: Variant) -> Path:
@@ -72,19 +72,25 @@ def _make(network: str, size: int, in_chans: int) -> nn.Module:
 
 def _write_grey(variant: Variant, folder: Path, samples: Sequence[Sample]) -> None:
     network = wrapped(_make(variant.network, variant.size, in_chans=1))
-    card = Card(variant.network, CLASSES, (variant.size, variant.size))
-    besides = _besides(network, variant) if variant.network in timm.list_models(AS_SHIPPED) else ()
+    recipe = _recipe_of(variant.network)
+    card = Card(variant.network, CLASSES, (variant.size, variant.size), second_look=recipe.second_look)
+    besides = _besides(network, recipe, variant.size) if variant.network in timm.list_models(AS_SHIPPED) else ()
     export(network, card, path_of(folder, variant), Pictures(samples[:1]), *besides)
 
 
+def _recipe_of(network: str) -> Recipe:
+    if network not in SHIPPED_BY:
+        return Recipe()
+    return recipes.load(ROOT / "studies" / "recipes" / f"{SHIPPED_BY[network]}.yaml")
+
+
 @torch.no_grad()
-def _besides(network: GreyNetwork, variant: Variant) -> tuple[Strangeness, nn.Conv2d | None]:
+def _besides(network: GreyNetwork, recipe: Recipe, size: int) -> tuple[Strangeness, nn.Conv2d | None]:
     """What a shipped file computes besides, with random numbers: how strange a picture is, and the inside of boxes."""
-    recipe = recipes.load(SHIPPED_BY[variant.network]) if variant.network in SHIPPED_BY else Recipe()
-    levels = network.eval().with_levels(torch.zeros(1, 1, variant.size, variant.size))[2]
+    levels = network.eval().with_levels(torch.zeros(1, 1, size, size))[2]
     spreads = torch.eye(recipe.directions).expand(len(CLASSES), -1, -1)
     directions = torch.randn(looks(levels).shape[1], recipe.directions)
-    places = told_by_boxes(levels, variant.size)
+    places = told_by_boxes(levels, size)
     return (
         Strangeness(directions, torch.randn(len(CLASSES), recipe.directions), spreads, recipe.likeness),
         None if places is None else nn.Conv2d(places.shape[1], len(CLASSES), 1),

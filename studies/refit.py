@@ -1,7 +1,7 @@
 """Scores a study whose networks another has trained: `python studies/refit.py STUDY TRAINED [--out RUNS]`.
 
 Where the recipes of two studies differ in what files alone know of pictures (`recipe.OF_THE_FILE`), their networks are
-the same. Takes the weights of MillNets from the committed files of TRAINED (studies/models), lays out the cells of
+the same. Takes the weights of MillNets from the committed files of TRAINED (studies/models), lays out those cells of
 STUDY as if they had been trained, and keeps their results. Norms are folded into such weights, and answers stay.
 """
 
@@ -68,7 +68,7 @@ def _take(conv: nn.Conv2d, norm: nn.BatchNorm2d, weight: np.ndarray, bias: np.nd
 
 
 def refit(study: Study, trained: Study, out: Path, data: Path) -> None:
-    """Exports, scores and keeps every cell of a study that the other has trained. Raises SteelsightError."""
+    """Exports, scores and keeps every cell of a study that the other's committed files hold. Raises SteelsightError."""
     recipe, before = (recipe_of(STUDIES, each, each.networks[0]) for each in (study, trained))
     one, other = recipes.to_dict(recipe), recipes.to_dict(before)
     changed = {name for name in one if one[name] != other[name]} - recipes.OF_THE_FILE
@@ -78,8 +78,13 @@ def refit(study: Study, trained: Study, out: Path, data: Path) -> None:
     samples = catalog.read(data).samples
     for _, key in study.cells():
         source = Key(trained.recipe, trained.networks[0].name, key.protocol, key.fold, key.seed)
-        _refit_cell(study, key, kept[source], recipe, out, samples, catalog.root_of(data))
-        print(key.path, flush=True)
+        if _file_of(source).exists():
+            _refit_cell(study, key, kept[source], recipe, out, samples, catalog.root_of(data))
+            print(key.path, flush=True)
+
+
+def _file_of(key: Key) -> Path:
+    return STUDIES / "models" / key.recipe / key.network / key.protocol / f"fold-{key.fold}-seed-{key.seed}" / RUN_FILE
 
 
 def _refit_cell(
@@ -90,7 +95,7 @@ def _refit_cell(
     cell = on_disk.cell(place, key.fold, key.seed)
     cell.folder.mkdir(exist_ok=True)
     recipes.save(recipe, cell.folder / "recipe.yaml")
-    old = STUDIES / "models" / source.key.recipe / source.key.network / key.protocol / cell.folder.name / RUN_FILE
+    old = _file_of(source.key)
     card = replace(load(old).card, second_look=recipe.second_look)
     network = network_of(old, recipe, len(card.classes))
     torch.save({"best_weights": network.state_dict()}, cell.folder / CHECKPOINT)  # for `again.py`

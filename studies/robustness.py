@@ -19,10 +19,12 @@ ROOT = Path(__file__).parents[1]
 RESULTS, DOCS = ROOT / "studies" / "results", ROOT / "docs"
 PAGE, PLOTS = DOCS / "robustness.md", DOCS / "robustness"
 MODELS = {
-    "millnet_likeness": "MillNet",
+    "millnet_second_look": "MillNet",
+    "millnet_likeness": "MillNet of one look",
     "millnet_24_taught": "MillNet-24, taught",
     "millnet": "MillNet-24",
-    "millnet_line_likeness": "MillNet for a line",
+    "millnet_line_second_look": "MillNet for a line",
+    "millnet_line_likeness": "MillNet for a line of one look",
     "millnet_line": "MillNet-24 for a line",
     "pdmsnet": "PDMSNet",
 }

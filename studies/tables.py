@@ -30,7 +30,11 @@ PROTOCOLS = {
     studies.GROUPS: "**leak-free**: images that share pixels are kept together (495 groups)",
     "neu-cls-leak-free": "leak-free by the 516 groups known at first, which cut 19 overlaps",
 }
-SHIPPED = {"millnet-neu": "millnet_likeness", "millnet-line-neu": "millnet_line_likeness", "pdmsnet-neu": "pdmsnet"}
+SHIPPED = {
+    "millnet-neu": "millnet_second_look",
+    "millnet-line-neu": "millnet_line_second_look",
+    "pdmsnet-neu": "pdmsnet",
+}
 """Shipped models, and the studies of their siblings."""
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import timm
-from benchmarks import choice, files, growth, page, peak, records, scatter, speed, variants
+from benchmarks import choice, files, growth, page, peak, records, scatter, speed, variants, worker
 from benchmarks.figures import Figures, ratio, unrest
 from benchmarks.networks import CLASSES, wrapped
 from benchmarks.records import BATCH, Accuracy, Networks, Speed, Variant
@@ -17,7 +17,8 @@ from benchmarks.rounds import ENOUGH, sum_up
 from steelsight.data import synthetic
 from steelsight.records import Card, Sample
 from steelsight.runtime.classifier import load
-from steelsight.training.export import export
+from steelsight.runtime.second_look import lead
+from steelsight.training.export import export, write_card
 from steelsight.training.pictures import Pictures
 from tests.drawn import draw
 
@@ -201,3 +202,16 @@ def test_a_peer_is_timed_without_the_class_map_that_would_be_worked_out_beside_i
     )
     class_map = load(tmp_path / "model.onnx").output([np.zeros((64, 64), np.uint8)]).class_maps
     assert class_map.shape[2:] == (1, 1)
+
+
+def test_a_list_holds_as_many_pictures_in_doubt_as_real_ones_and_one_alone_is_not(
+    model_file: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model_file.read_bytes())
+    write_card(path, replace(load(path).card, second_look=1.0))
+    file, tiles = worker.File(path, cores=1), list(worker.noise(300, 64, 64))
+    for pictures, again in ((300, 3), (1, 0)):
+        classifier = file._as_sure_as_trained(tiles[:pictures])
+        leads = [lead(logits) for logits in classifier.output(tiles[:pictures]).logits.tolist()]
+        assert sum(each < classifier.card.second_look for each in leads) == again

@@ -29,7 +29,7 @@ class SecondLook:
 
     def run(self, batch: Batch) -> Output:
         output = self._engine.run(batch)
-        doubtful = [number for number, logits in enumerate(output.logits.tolist()) if _lead(logits) < self._lead]
+        doubtful = [number for number, logits in enumerate(output.logits.tolist()) if lead(logits) < self._lead]
         if not doubtful:
             return output
         pictures = batch[doubtful]
@@ -39,7 +39,7 @@ class SecondLook:
         return output._replace(logits=logits)
 
 
-def _lead(logits: Sequence[float]) -> float:
-    """How far the likeliest class is before the next."""
+def lead(logits: Sequence[float]) -> float:
+    """How many logits the likeliest class is before the next."""
     *_, second, first = sorted(logits)
     return first - second
