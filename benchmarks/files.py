@@ -31,9 +31,13 @@ MADE_FOR_A_SIZE = ("effnet", "ilcs")
 OURS = "millnet*"
 AS_SHIPPED = [OURS, "pdmsnet"]
 """Networks whose files compute all that a shipped one does; the others only compute what they must."""
-CAPPED = ("millnet", "millnet_large")
+CAPPED = ("millnet", "millnet_line", "millnet_large")
 """Those whose shipped weights have a cap in their layers."""
-SHIPPED_BY = {"millnet": "millnet_second_look", "millnet_large": "millnet_line_second_look"}
+SHIPPED_BY = {
+    "millnet": "millnet_second_look",
+    "millnet_line": "millnet_line_second_look",
+    "millnet_large": "millnet_line_second_look",
+}
 """Recipes of shipped files that count what pictures are like, and look again at those in doubt."""
 
 

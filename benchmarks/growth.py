@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,9 +64,15 @@ def write_model(folder: Path, picture: Path) -> Path:
 def _export(folder: Path, picture: Path) -> Path:
     from benchmarks import files
 
+    from steelsight.runtime.classifier import load
+    from steelsight.training.export import write_card
+
     problems = files.write([MODEL], folder, [Sample(picture, "")])
     assert not problems, problems
-    return files.path_of(folder, MODEL)
+    path = files.path_of(folder, MODEL)
+    # Random weights are in doubt of every picture; trained ones hardly ever are.
+    write_card(path, replace(load(path).card, second_look=0.0))
+    return path
 
 
 def inspected(folder: Path, model: Path, pictures: Sequence[Path], count: int) -> Measured:

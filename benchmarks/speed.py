@@ -26,10 +26,11 @@ from steelsight.evaluation.provenance import provenance
 from steelsight.runtime.engines import cores
 
 ABOUT = {
-    "weights": "random: the speed does not depend on them",
+    "weights": "random: the speed does not depend on them, but for how many pictures are in doubt",
     "engine": "the graph alone, on pictures of the network's own size; of peers without a class map; of MillNet "
     "and PDMSNet with all that a shipped file gives: strangeness, and the inside of boxes",
-    "predict": "Classifier.predict, from arrays of 200x200 grey levels",
+    "predict": "Classifier.predict, from arrays of 200x200 grey levels; of a list one in 100 is looked at again, where "
+    "shipped files do so",
     "scan": "Classifier.scan of a strip 6,000 pixels wide; pictures: tiles of 200x200 pixels",
     "times": "milliseconds of a call; rounds: the median of each round",
     "counted": "macs: multiply-accumulates of convolutions and linear layers, for one grey picture",

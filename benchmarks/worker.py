@@ -40,7 +40,9 @@ class File:
 
     def __init__(self, path: Path, cores: int) -> None:
         self._path, self._cores = path, cores
-        self._classifier = load(path, threads=cores)
+        loaded = load(path, threads=cores)
+        self._looks_again = loaded.card.second_look > 0
+        self._classifier = _of_one_look(loaded)
         self._classifier.predict(noise(TILE, TILE))
 
     def engine(self, pictures: int) -> Call:
@@ -58,12 +60,15 @@ class File:
         return lambda: self._classifier.scan(strip)
 
     def _as_sure_as_trained(self, tiles: Sequence[GreyImage]) -> Classifier:
-        """Looks again at IN_DOUBT of the tiles, where the file looks again at all, and never at one alone."""
-        card = self._classifier.card
-        if not card.second_look:
+        """Looks again at IN_DOUBT of the tiles, where the file looks again at all, and never at one alone.
+
+        Random weights are in doubt of every picture.
+        """
+        if not self._looks_again:
             return self._classifier
         leads = [lead(logits) for logits in self._classifier.output(tiles).logits.tolist()]
-        return self._classifier.with_card(replace(card, second_look=float(np.quantile(leads, IN_DOUBT))))
+        card = replace(self._classifier.card, second_look=float(np.quantile(leads, IN_DOUBT)))
+        return self._classifier.with_card(card)
 
 
 class PlainFile:
@@ -79,6 +84,10 @@ class PlainFile:
         (entry,) = self._session.get_inputs()
         batch = np.random.default_rng(0).random((pictures, *entry.shape[1:]), dtype=np.float32)
         return lambda: self._session.run(None, {entry.name: batch})
+
+
+def _of_one_look(classifier: Classifier) -> Classifier:
+    return classifier.with_card(replace(classifier.card, second_look=0.0))
 
 
 def noise(*shape: int) -> npt.NDArray[np.uint8]:

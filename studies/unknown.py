@@ -50,7 +50,7 @@ Scores = Mapping[str, Floats]
 
 def scores(classifier: Classifier, greys: Sequence[GreyImage]) -> Scores:
     """Maximum softmax (Hendrycks and Gimpel 2017), energy (Liu and others 2020), distance of features (Lee 2018)."""
-    output = classifier.output(greys)
+    output = classifier.judged(greys)
     logits = output.logits.astype(np.float64)
     strangeness = output.strangeness
     assert strangeness is not None

@@ -17,7 +17,7 @@ from benchmarks.rounds import ENOUGH, sum_up
 from steelsight.data import synthetic
 from steelsight.records import Card, Sample
 from steelsight.runtime.classifier import load
-from steelsight.runtime.second_look import lead
+from steelsight.runtime.engines import OnnxRuntime
 from steelsight.training.export import export, write_card
 from steelsight.training.pictures import Pictures
 from tests.drawn import draw
@@ -204,14 +204,19 @@ def test_a_peer_is_timed_without_the_class_map_that_would_be_worked_out_beside_i
     assert class_map.shape[2:] == (1, 1)
 
 
-def test_a_list_holds_as_many_pictures_in_doubt_as_real_ones_and_one_alone_is_not(
-    model_file: Path, tmp_path: Path
+def test_of_a_list_as_many_pictures_are_looked_at_again_as_of_real_ones_and_one_alone_is_not(
+    model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(model_file.read_bytes())
-    write_card(path, replace(load(path).card, second_look=1.0))
-    file, tiles = worker.File(path, cores=1), list(worker.noise(300, 64, 64))
+    write_card(path, replace(load(path).card, second_look=100.0))
+    seen = []
+    run = OnnxRuntime.run
+    monkeypatch.setattr(OnnxRuntime, "run", lambda self, batch: (seen.append(len(batch)), run(self, batch))[1])
+    file = worker.File(path, cores=1)
+    assert seen == [1]
     for pictures, again in ((300, 3), (1, 0)):
-        classifier = file._as_sure_as_trained(tiles[:pictures])
-        leads = [lead(logits) for logits in classifier.output(tiles[:pictures]).logits.tolist()]
-        assert sum(each < classifier.card.second_look for each in leads) == again
+        call = file.predict(pictures)
+        seen.clear()
+        call()
+        assert sum(seen) == pictures + 3 * again

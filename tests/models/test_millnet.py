@@ -32,7 +32,7 @@ def test_without_a_cap_answers_have_no_end() -> None:
 def test_the_shipped_weights_bring_their_cap_and_nothing_else_has_one() -> None:
     for shipped in ("millnet", "millnet_large"):
         assert max(float(level.max()) for level in levels(shipped, pretrained=True)[1:]) <= 2
-    for preset in ("millnet", "millnet_large", "millnet_steady"):
+    for preset in ("millnet", "millnet_line", "millnet_large", "millnet_steady"):
         assert max(float(level.max()) for level in levels(preset)[1:]) > 2
 
 

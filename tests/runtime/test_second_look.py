@@ -9,10 +9,11 @@ import pytest
 
 from steelsight import images
 from steelsight.data import catalog
-from steelsight.runtime.classifier import Classifier, load
+from steelsight.runtime.classifier import Classifier, load, model_file
 from steelsight.runtime.confidence import shares, warmth_of
 from steelsight.runtime.engines import Batch, Output
 from steelsight.runtime.second_look import SecondLook
+from steelsight.training.export import write_card
 from steelsight.training.familiar import held_out
 
 
@@ -44,7 +45,7 @@ def mean_of_the_four(grey: Batch) -> np.ndarray:
 def test_what_is_in_doubt_gets_the_mean_of_itself_and_its_mirror_images() -> None:
     batch = np.stack([picture(50, 10), picture(50, 49), picture(90, 80), picture(70, 69)])
     corner = Corner()
-    said = SecondLook(corner, lead=5).run(batch)
+    said = SecondLook(corner, close=5).run(batch)
     assert corner.asked == 4 + 2 * 3
     for number in (0, 2):
         np.testing.assert_array_equal(said.logits[number], corner.run(batch).logits[number])
@@ -62,7 +63,7 @@ def test_what_the_engine_gave_is_not_written_over() -> None:
             return self.given[-1]
 
     engine, batch = Remembers(), picture(50, 49)[None]
-    SecondLook(engine, lead=5).run(batch)
+    SecondLook(engine, close=5).run(batch)
     np.testing.assert_array_equal(engine.given[0].logits, Corner().run(batch).logits)
 
 
@@ -106,3 +107,13 @@ def test_calibration_is_of_what_predictions_are_made_of(doubting: Classifier, dr
     found = held_out(doubting, samples)
     judged = doubting.judged([images.decode(sample.path) for sample in samples])
     np.testing.assert_allclose(found.logits, judged.logits, atol=1e-4)
+
+
+def test_openvino_looks_again_as_onnx_runtime_does(
+    doubting: Classifier, greys: list[np.ndarray], tmp_path: Path
+) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model_file("millnet-neu").read_bytes())
+    write_card(path, replace(doubting.card, engine="openvino"))
+    for one, other in zip(load(path).predict(greys), doubting.predict(greys), strict=True):
+        np.testing.assert_allclose(list(one.scores.values()), list(other.scores.values()), atol=1e-3)

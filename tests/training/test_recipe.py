@@ -110,6 +110,11 @@ def test_teachers_differ_by_their_seeds_alone() -> None:
         recipes.from_dict({"teachers": 3}, "recipe")
 
 
+def test_a_teacher_has_no_file_and_looks_once() -> None:
+    recipe = Recipe(second_look=2.0, teacher={"augmentation": {"flip": False}})
+    assert recipes.teacher_of(recipe).second_look == 0
+
+
 @pytest.mark.parametrize(
     ("teacher", "sentence"),
     [

@@ -8,10 +8,10 @@ import numpy as np
 import onnx
 import pytest
 
-from steelsight.data import catalog, foldfile, splits
+from steelsight.data import catalog, foldfile, splits, synthetic
 from steelsight.evaluation import cells as on_disk
 from steelsight.records import SteelsightError
-from steelsight.runtime.classifier import load
+from steelsight.runtime.classifier import load, model_file
 from steelsight.training import reduce
 from steelsight.training.crossval import crossval
 from steelsight.training.export import write_card
@@ -142,3 +142,24 @@ def test_a_reduced_file_is_not_reduced_again(data: Path, cells: Path, tmp_path: 
     reduce.export_reduced(str(on_disk.done(cells)[0].folder), data, cells, out, "openvino", "bf16")
     with pytest.raises(SteelsightError, match="in bf16 already"):
         reduce.export_reduced(str(out), data, cells, tmp_path / "again.onnx", "openvino", "int8")
+
+
+def test_what_is_compared_is_what_predictions_say(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    shutil.copy(model_file("millnet-neu"), path)
+    write_card(path, replace(load(path).card, second_look=1000.0, thresholds={}))
+    classifier = load(path)
+    greys = [synthetic.draw(label, seed).pixels for label in ("crazing", "rolled-in_scale") for seed in range(12)]
+    once = classifier.with_card(replace(classifier.card, second_look=0.0))
+    said, said_once = ([each.label for each in model.predict(greys)] for model in (classifier, once))
+    assert said != said_once
+    assert reduce._labels(classifier, greys).tolist() == said
+
+
+@pytest.mark.usefixtures("few_are_enough")
+def test_cells_that_look_again_at_other_pictures_are_refused(data: Path, cells: Path, tmp_path: Path) -> None:
+    source = tmp_path / "model.onnx"
+    shutil.copy(on_disk.done(cells)[0].folder / "model.onnx", source)
+    write_card(source, replace(load(source).card, second_look=2.0))
+    with pytest.raises(SteelsightError, match="looks again at other pictures than the model"):
+        reduce.export_reduced(str(source), data, cells, tmp_path / "reduced.onnx", "onnxruntime", "int8")

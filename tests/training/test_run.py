@@ -82,6 +82,14 @@ def test_a_folder_with_boxes_teaches_where_and_the_run_says_what_regions_are_fou
     assert untaught.startswith("what stands out from the rest of the picture; to learn from boxes takes 10")
 
 
+def test_the_file_looks_again_where_the_recipe_says_so(model_file: Path, tmp_path: Path) -> None:
+    draw(tmp_path / "steel")
+    trained = train(tmp_path / "steel", quick(second_look=3.5), tmp_path / "run", QUIET)
+    assert trained is not None
+    assert steelsight.load(trained.model).card.second_look == 3.5
+    assert steelsight.load(model_file).card.second_look == 0
+
+
 class Killed(BaseException):
     pass
 

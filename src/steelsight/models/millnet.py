@@ -30,6 +30,7 @@ CAP = 2.0
 
 SMALL = ((16, 2), (32, 2), (32, 1, 2))
 MIDDLE = ((16, 2), (16, 1), (32, 2), (32, 1, 2), (32, 1, 3, 2))
+LINE = ((16, 2), (16, 1), (48, 2), (48, 1), (48, 1, 2), (48, 1, 2))
 LARGE = ((32, 2), (32, 1), (48, 2), (48, 1), (48, 1, 2), (48, 1, 2))
 STEADY = ((16, 2), (16, 1), (32, 2), (32, 1, 2), (32, 1, 2))
 """Presets: channels, stride and, where they are not 1, dilation and groups of each 3x3 convolution after it.
@@ -128,6 +129,7 @@ default_cfgs = generate_default_cfgs(
         "millnet_small.untrained": _cfg(),
         "millnet.neu": _cfg(file=weights_file("millnet-neu")),
         "millnet_steady.untrained": _cfg(),
+        "millnet_line.untrained": _cfg(),
         "millnet_large.neu_line": _cfg(file=weights_file("millnet-line-neu")),
     }
 )
@@ -155,6 +157,12 @@ def millnet_steady(pretrained: bool = False, **kwargs: Any) -> MillNet:
     """29,126 parameters, 9.4 M MACs with one channel at 200 pixels; made for changing light, and faster."""
     steady = {"stem": STEADY_STEM, "steady": True}
     return _create("millnet_steady", pretrained, STEADY, {**steady, **kwargs})
+
+
+@register_model
+def millnet_line(pretrained: bool = False, **kwargs: Any) -> MillNet:
+    """74,758 parameters, 15.5 M MACs with one channel at 200 pixels."""
+    return _create("millnet_line", pretrained, LINE, kwargs)
 
 
 @register_model

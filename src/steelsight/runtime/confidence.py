@@ -14,7 +14,7 @@ DOUBT = "doubt"
 
 MAP_TEMPERATURE = "map_temperature"
 """On the card: what the class map is divided by, where it is another than the card's temperature: where what a whole
-picture is like has a say in its logits, which no place of the map has."""
+picture is like, or a second look, has a say in its logits, which no place of the map has."""
 
 
 def warmth_of(card: Card, strangeness: float | None) -> float:

@@ -20,16 +20,16 @@ class SecondLook:
     """An engine that asks another again where the two likeliest classes are less than so many logits apart.
 
     The logits of such a picture are the mean of its own and of those of its three mirror images; whatever else the
-    engine gave stays as it was. lead: that distance.
+    engine gave stays as it was. close: that distance.
     """
 
-    def __init__(self, engine: Engine, lead: float) -> None:
-        self._engine, self._lead = engine, lead
+    def __init__(self, engine: Engine, close: float) -> None:
+        self._engine, self._close = engine, close
         self.together = engine.together
 
     def run(self, batch: Batch) -> Output:
         output = self._engine.run(batch)
-        doubtful = [number for number, logits in enumerate(output.logits.tolist()) if lead(logits) < self._lead]
+        doubtful = [number for number, logits in enumerate(output.logits.tolist()) if lead(logits) < self._close]
         if not doubtful:
             return output
         pictures = batch[doubtful]

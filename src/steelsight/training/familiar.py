@@ -31,7 +31,7 @@ FALSE_ALARMS = 0.01
 FALSELY_FURTHER = 0.02
 """Share of pictures of one class that may be said to show another one as well."""
 APART = 0.1
-"""Between logits and the means of the class map, where likeness has a say in the former."""
+"""Between logits and the means of the class map, where likeness or a second look has a say in the former."""
 COVERAGE = 0.99
 """Share of pictures whose true class is to be among the candidates."""
 ENOUGH = 2
@@ -86,7 +86,7 @@ class HeldOut:
     lead_of_another: FloatArray
     """How far a class but the best leads at most on the class map (`runtime.regions.lead_of_another`)."""
     map_means: FloatArray | None = None
-    """Of the class map, shape (pictures, classes), where likeness has a say in the logits and these are others."""
+    """Of the class map, shape (pictures, classes), where likeness or a second look made the logits others."""
 
 
 def familiarity(

@@ -201,7 +201,7 @@ def teacher_of(recipe: Recipe, where: str = "recipe") -> Recipe:
     both = sorted(OF_BOTH & recipe.teacher.keys())
     if both:
         raise SteelsightError(f"{where}: teacher: cannot have {', '.join(both)} of its own; leave that out.")
-    values = {**to_dict(recipe), "teacher": {}, "teachers": 1, **recipe.teacher}
+    values = {**to_dict(recipe), "teacher": {}, "teachers": 1, "second_look": 0.0, **recipe.teacher}
     changed = recipe.teacher.get("augmentation")
     if isinstance(changed, Mapping):
         values["augmentation"] = {**asdict(recipe.augmentation), **changed}

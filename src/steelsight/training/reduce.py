@@ -150,9 +150,14 @@ def _check(engine: str, precision: str, card: Card) -> None:
 
 
 def _check_cells(card: Card, cells: Path) -> None:
-    """Raises SteelsightError where a cell is of another network than the model."""
+    """Raises SteelsightError where a cell is of another network than the model, or looks again at other pictures."""
     for cell in on_disk.done(cells):
         other = load(cell.folder).card
+        if other.second_look != card.second_look:
+            raise SteelsightError(
+                f"{cell.folder}: looks again at other pictures than the model (second_look {other.second_look:g}, not "
+                f"{card.second_look:g}); give the cross-validation by the model's recipe."
+            )
         if (other.model, other.size, other.classes) != (card.model, card.size, card.classes):
             raise SteelsightError(
                 f"{cell.folder}: is of {other.model} at {other.size[0]} pixels, and the model is {card.model} at "
