@@ -30,7 +30,10 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Dot:
-    """A point in SVG units; the label stands beside it at `label_y`."""
+    """A point in SVG units; the label stands beside it at `label_y`.
+
+    What several recipes trained is named once: the dots that follow have no name.
+    """
 
     name: str
     x: float
@@ -63,8 +66,10 @@ def place(points: Sequence[Point]) -> tuple[list[Dot], list[Tick], list[Tick]]:
     dots: list[Dot] = []
     for point in sorted(points, key=lambda point: -point.accuracy):
         x, y = x_at(point.milliseconds), y_at(point.accuracy)
-        label_y = max([y, *(dot.label_y + LINE for dot in dots if abs(dot.x - x) < WIDE)])
-        dots.append(Dot(point.name, x, y, y_at(point.low), y_at(point.high), label_y))
+        named = next((dot for dot in dots if (dot.name, dot.x) == (point.name, x)), None)
+        free = max([y, *(dot.label_y + LINE for dot in dots if abs(dot.x - x) < WIDE)])
+        name, label_y = ("", named.label_y) if named else (point.name, free)
+        dots.append(Dot(name, x, y, y_at(point.low), y_at(point.high), label_y))
     return (
         dots,
         [Tick(x_at(mark), f"{mark:g}") for mark in x_marks],

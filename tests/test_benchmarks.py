@@ -183,6 +183,13 @@ def test_dots_lie_inside_the_axes_and_their_labels_apart() -> None:
         assert abs(one.x - other.x) >= scatter.WIDE or abs(one.label_y - other.label_y) >= scatter.LINE
 
 
+def test_a_network_that_several_recipes_trained_is_named_once() -> None:
+    points = [scatter.Point("millnet, 200 px", 0.2, accuracy, 98.0, 99.9) for accuracy in (99.1, 99.8, 99.4)]
+    dots = scatter.place([*points, scatter.Point("pdmsnet, 200 px", 0.2, 99.0, 98.0, 99.9)])[0]
+    assert [dot.name for dot in dots] == ["millnet, 200 px", "", "", "pdmsnet, 200 px"]
+    assert len({dot.label_y for dot in dots[:3]}) == 1
+
+
 def test_inspect_is_measured_on_as_many_pictures_as_asked_for(folder: Path, tmp_path: Path) -> None:
     pictures = growth.draw(tmp_path / "drawn")
     found = growth.inspected(tmp_path, files.path_of(folder, MILLNET), pictures[:2], 5)
