@@ -32,13 +32,14 @@ OURS = "millnet*"
 AS_SHIPPED = [OURS, "pdmsnet"]
 """Networks whose files compute all that a shipped one does; the others only compute what they must."""
 CAPPED = ("millnet", "millnet_line", "millnet_large")
-"""Those whose shipped weights have a cap in their layers."""
+"""Those whose recipes (SHIPPED_BY) put a cap into their layers."""
 SHIPPED_BY = {
     "millnet": "millnet_second_look",
     "millnet_line": "millnet_line_second_look",
     "millnet_large": "millnet_line_second_look",
 }
-"""Recipes of shipped files that count what pictures are like, and look again at those in doubt."""
+"""Recipes whose files count what pictures are like, and look again at those in doubt: of shipped files, and of
+`millnet_line`, which is not shipped yet."""
 
 
 def path_of(folder: Path, variant: Variant) -> Path:

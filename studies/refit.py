@@ -77,12 +77,13 @@ def refit(study: Study, trained: Study, out: Path, data: Path) -> None:
     kept = {cell.key: cell for cell in archive.load(STUDIES / "results")}
     samples = catalog.read(data).samples
     sources = {key: replace(key, recipe=trained.recipe, network=trained.networks[0].name) for _, key in study.cells()}
-    if not any(_file_of(source).exists() for source in sources.values()):
+    held = {key: source for key, source in sources.items() if _file_of(source).exists()}
+    if not held:
         raise SteelsightError(f"{trained.name}: studies/models holds no file of it; name a study that has some there.")
-    for key, source in sources.items():
-        if _file_of(source).exists():
-            _refit_cell(study, key, kept[source], recipe, out, samples, catalog.root_of(data))
-        print(key.path if _file_of(source).exists() else f"{key.path}: no file of {trained.name}; train it", flush=True)
+    for key, source in held.items():
+        _refit_cell(study, key, kept[source], recipe, out, samples, catalog.root_of(data))
+        print(key.path, flush=True)
+    print(f"{len(sources) - len(held)} of {len(sources)} cells have no file there; `steelsight study run` trains them.")
 
 
 def _file_of(key: Key) -> Path:
